@@ -1,0 +1,172 @@
+"""The notes in NumPy: N1 to N12, each under its number, as short as on paper.
+
+This is the text to read, and the oracle that the fast engine must match. A row of a matrix is a row of
+the table: H_l is (n, d_l), Δ_l = ∂loss/∂S_l is (n, d_l). docs/notes.md derives every line.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+Parameters = Sequence[tuple[Array, Array | None]]  # (w_l, b_l), l = 1 … L: θ taken apart (N3)
+
+
+class ActivationFunction(Protocol):
+    """r and r' of one layer: a row of the table of activations."""
+
+    @property
+    def r(self) -> Callable[[Array], Array]:
+        """h = r(s), elementwise."""
+
+    @property
+    def derivative(self) -> Callable[[Array, Array], Array]:
+        """r'(s, h), elementwise."""
+
+
+class LayerState(NamedTuple):
+    """What the forward pass leaves in layer l for the backward pass."""
+
+    inputs: Array  # H_{l-1}, as the layer saw it (after dropout)
+    S: Array  # pre-activations
+    H: Array  # activations, before the dropout of the layer above
+
+
+# ── Forward: how y is predicted from x ────────────────────────────────────────────────────────────────
+
+
+def pre_activations(H: Array, weight: Array, bias: Array | None) -> Array:
+    """N1: S_l = H_{l-1} w_lᵀ + 1 b_lᵀ."""
+    S = H @ weight.T
+    return S if bias is None else S + bias
+
+
+def activations(S: Array, activation: ActivationFunction) -> Array:
+    """N2: H_l = r_l(S_l)."""
+    return activation.r(S)
+
+
+def forward(
+    X: Array,
+    parameters: Parameters,
+    functions: Sequence[ActivationFunction],
+    masks: Sequence[Array | None] | None = None,
+) -> list[LayerState]:
+    """N4: x → h_1 → … → h_{L-1} → s. The logits are the last layer's H.
+
+    ``masks[l - 1]`` multiplies the input of layer l (dropout while training), None leaves it as it is.
+    """
+    states: list[LayerState] = []
+    H = X
+    for level, ((weight, bias), activation) in enumerate(zip(parameters, functions, strict=True)):
+        mask = None if masks is None else masks[level]
+        inputs = H if mask is None else H * mask
+        S = pre_activations(inputs, weight, bias)  # N1
+        H = activations(S, activation)  # N2
+        states.append(LayerState(inputs, S, H))
+    return states
+
+
+# ── The top layer: what is between s and y. Each gives the loss a row, and −e = ∂loss/∂s a row ─────────
+
+
+def normal(s: Array, y: Array) -> tuple[Array, Array]:
+    """N5: y ~ Normal(s, 1): loss = ½|y − s|², ∂loss/∂s = −(y − s) = −e."""
+    minus_e = s - y
+    return 0.5 * (minus_e * minus_e).sum(axis=1), minus_e
+
+
+def bernoulli(s: Array, y: Array) -> tuple[Array, Array]:
+    """N6: y ~ Bernoulli(p = sigmoid(s)): loss = −(y s − log(1 + e^s)), ∂loss/∂s = −(y − p) = −e.
+
+    Both are written as sums of terms of one sign, so that what is small keeps its digits:
+    loss = y log(1 + e^−s) + (1 − y) log(1 + e^s), −e = (1 − y) p − y (1 − p).
+    """
+    t = np.exp(-np.abs(s))
+    log1p_t, less, more = np.log1p(t), t / (1 + t), 1 / (1 + t)
+    loss = y * (np.maximum(-s, 0) + log1p_t) + (1 - y) * (np.maximum(s, 0) + log1p_t)
+    minus_e = (1 - y) * np.where(s >= 0, more, less) - y * np.where(s >= 0, less, more)
+    return loss.sum(axis=1), minus_e
+
+
+def categorical(s: Array, y: NDArray[np.integer[Any]]) -> tuple[Array, Array]:
+    """N7: P(y = c) = e^{s_c} / Σ e^{s_c'}: loss = −s_y + log Σ e^{s_c}, ∂loss/∂s = −(y − p) = −e.
+
+    The largest logit m is taken out first. With t = e^{s − m} and "rest" the sum of t without class y,
+    the sum is rest + t_y and −e_y = −rest / sum: neither is a difference of nearly equal numbers.
+    """
+    rows = np.arange(len(s))
+    m = s.max(axis=1)
+    t = np.exp(s - m[:, None])
+    t_y = t[rows, y]
+    t[rows, y] = 0
+    rest = t.sum(axis=1)
+    loss = (m - s[rows, y]) + np.log1p(rest + (t_y - 1))
+    minus_e = t / (rest + t_y)[:, None]
+    minus_e[rows, y] = -rest / (rest + t_y)
+    return loss, minus_e
+
+
+def poisson(s: Array, y: Array) -> tuple[Array, Array]:
+    """N8 with A = e^s: y ~ Poisson(e^s): loss = A(s) − y s, ∂loss/∂s = A'(s) − y = −e."""
+    mean = np.exp(s)
+    return (mean - y * s).sum(axis=1), mean - y
+
+
+# ── Backward: the chain rule, from the top down ───────────────────────────────────────────────────────
+
+
+def top_error_signal(minus_e: Array, sample_weight: Array | None) -> Array:
+    """N9 at the top: row i of Δ_L is (w_i / Σw) (−e_i); without weights each row counts 1/n."""
+    if sample_weight is None:
+        return minus_e / minus_e.dtype.type(len(minus_e))
+    return minus_e * (sample_weight / sample_weight.sum())[:, None].astype(minus_e.dtype)
+
+
+def error_signal(G: Array, state: LayerState, activation: ActivationFunction) -> Array:
+    """N9: δ_l = diag(r'_l) ∂loss/∂h_l; G is ∂loss/∂H_l."""
+    return activation.derivative(state.S, state.H) * G
+
+
+def gradient_of_inputs(delta: Array, weight: Array) -> Array:
+    """N10: ∂loss/∂h_{l-1}ᵀ = δ_lᵀ w_l. Batch: G_{l-1} = Δ_l w_l. It goes to the layer below."""
+    return delta @ weight
+
+
+def gradient_of_weights(delta: Array, H: Array) -> Array:
+    """N11: ∂loss/∂w_l = δ_l h_{l-1}ᵀ. Batch: Δ_lᵀ H_{l-1}. It goes to the descent."""
+    return delta.T @ H
+
+
+def gradient_of_bias(delta: Array) -> Array:
+    """N12: ∂loss/∂b_l = δ_l. Batch: Δ_lᵀ 1."""
+    return delta.sum(axis=0)
+
+
+def backward(
+    delta: Array,
+    states: Sequence[LayerState],
+    parameters: Parameters,
+    functions: Sequence[ActivationFunction],
+    masks: Sequence[Array | None] | None = None,
+) -> tuple[list[tuple[Array, Array | None]], Array]:
+    """N9 to N12 from l = L down to 1: the gradients of (w_l, b_l) in order, and ∂loss/∂X.
+
+    ``delta`` is Δ_L (`top_error_signal`); ``masks`` are the forward pass's.
+    """
+    gradients: list[tuple[Array, Array | None]] = []
+    G = delta
+    for level in reversed(range(len(states))):
+        weight, bias = parameters[level]
+        if level < len(states) - 1:
+            delta = error_signal(G, states[level], functions[level])  # N9
+        gradients.append((
+            gradient_of_weights(delta, states[level].inputs),  # N11
+            None if bias is None else gradient_of_bias(delta),  # N12
+        ))
+        G = gradient_of_inputs(delta, weight)  # N10
+        mask = None if masks is None else masks[level]
+        G = G if mask is None else G * mask
+    return gradients[::-1], G

@@ -1,0 +1,5 @@
+"""Two texts of one mathematics behind one protocol: the reference engine and the native one."""
+
+from chainrule.engine.protocol import Descent, Engine, make_engine
+
+__all__ = ["Descent", "Engine", "make_engine"]

@@ -1,0 +1,111 @@
+"""The reference engine: the equations as they stand, in NumPy. Slow, correct, to be read."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.architecture import ACTIVATIONS, Architecture, equations
+from chainrule.engine.dropout import keep_mask
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName
+from chainrule.likelihoods import Likelihood
+from chainrule.optimization import Penalty, clip_by_norm
+
+
+@dataclass(frozen=True)
+class ReferenceEngine:
+    """The equations N1 to N13 as they stand (the protocol is `chainrule.engine.Engine`)."""
+
+    architecture: Architecture
+    likelihood: Likelihood
+
+    name: ClassVar[EngineName] = "reference"
+    n_threads: ClassVar[int] = 1
+
+    def forward(self, theta: Array, X: Array) -> Array:
+        return self._states(theta, X, None)[-1].H
+
+    def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
+        row_losses, _ = self.likelihood.loss_and_gradient(self.forward(theta, X), y)
+        return float(np.average(row_losses.astype(np.float64), weights=sample_weight))
+
+    def loss_and_gradient(
+        self,
+        theta: Array,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        penalty: Penalty,
+        dropout_seed: int | None,
+        input_gradient: Array | None = None,
+    ) -> tuple[float, Array]:
+        masks = None if dropout_seed is None else self._masks(dropout_seed, 0, len(X), theta.dtype)
+        return self._step(theta, X, y, sample_weight, penalty, masks, input_gradient)
+
+    def run_steps(
+        self,
+        descent: Descent,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        order: NDArray[np.int64],
+        batch_size: int,
+        learning_rates: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        theta = descent.theta
+        decayed = np.where(self.architecture.weight_mask | descent.decay_biases, 1, 0).astype(theta.dtype)
+        losses: list[float] = []
+        end = time.monotonic() + CALL_SECONDS
+        for k, eta in enumerate(learning_rates):
+            rows = order[k * batch_size : (k + 1) * batch_size]
+            masks = self._masks(descent.dropout_seed, descent.step, len(rows), theta.dtype)
+            weight = None if sample_weight is None else sample_weight[rows]
+            loss, gradient = self._step(theta, X[rows], y[rows], weight, descent.penalty, masks, None)
+            losses.append(loss)
+            if not np.isfinite(loss):
+                break
+            if descent.clip_norm is not None:
+                clip_by_norm(gradient, descent.clip_norm)
+            descent.step += 1
+            descent.optimizer.update(theta, gradient, descent.state, descent.step, float(eta), decayed)  # N13
+            if time.monotonic() > end:
+                break
+        return np.array(losses)
+
+    def _states(self, theta: Array, X: Array, masks: list[Array | None] | None) -> list[equations.LayerState]:
+        functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
+        return equations.forward(X, self.architecture.unpack(theta), functions, masks)
+
+    def _masks(self, seed: int, step: int, n_rows: int, dtype: np.dtype[Any]) -> list[Array | None]:
+        return [
+            keep_mask(seed, step, level, n_rows, layer.n_inputs, layer.dropout, dtype) if layer.dropout else None
+            for level, layer in enumerate(self.architecture.dense)
+        ]
+
+    def _step(
+        self,
+        theta: Array,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        penalty: Penalty,
+        masks: list[Array | None] | None,
+        input_gradient: Array | None,
+    ) -> tuple[float, Array]:
+        """Forward, loss, backward: the loss and ∂loss/∂θ, penalty included."""
+        parameters = self.architecture.unpack(theta)
+        functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
+        states = equations.forward(X, parameters, functions, masks)
+        row_losses, minus_e = self.likelihood.loss_and_gradient(states[-1].H, y)
+        loss = float(np.average(row_losses.astype(np.float64), weights=sample_weight))
+        delta = equations.top_error_signal(minus_e, sample_weight)
+        gradients, G = equations.backward(delta, states, parameters, functions, masks)
+        if input_gradient is not None:
+            input_gradient[...] = G
+        gradient = np.concatenate([part.ravel() for pair in gradients for part in pair if part is not None])
+        if penalty.l2:
+            value, slope = penalty.value_and_gradient(self.architecture, theta)
+            loss, gradient = loss + value, gradient + slope
+        return loss, gradient

@@ -1,0 +1,55 @@
+"""N6: two classes, or several labels."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.architecture import equations
+from chainrule.architecture.activations import sigmoid
+from chainrule.likelihoods.base import Array, Likelihood, require_count
+
+
+@final
+@dataclass(frozen=True)
+class Bernoulli(Likelihood):
+    """y ~ Bernoulli(sigmoid(s)), independently for each label: logistic regression (N6).
+
+    Domain: 0 or 1 (or a probability between, whose loss is the cross-entropy). Link: logit. Loss of a
+    row: Σ −(y s − log(1 + e^s)) over the labels. Dropped: nothing.
+
+    Parameters
+    ----------
+    n_outputs : int, default 1
+        The number of labels: columns of the target, and logits.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> cr.likelihoods.Bernoulli().mean(np.array([[0.0]]))
+    array([[0.5]])
+    """
+
+    n_outputs: int = 1
+
+    name: ClassVar[str] = "bernoulli"
+    domain: ClassVar[str] = "0 or 1 (or a probability between them)"
+    link: ClassVar[str] = "logit"
+    dropped: ClassVar[str] = "nothing"
+
+    def __post_init__(self) -> None:
+        require_count(self, "n_outputs", 1)
+
+    @property
+    def n_logits(self) -> int:
+        return self.n_outputs
+
+    def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
+        return ~((y >= 0) & (y <= 1))
+
+    def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
+        return equations.bernoulli(logits, y)
+
+    def mean(self, logits: Array) -> Array:
+        return sigmoid(logits)

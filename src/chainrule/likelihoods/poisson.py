@@ -1,0 +1,56 @@
+"""N8 with A = e^s: counts."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.architecture import equations
+from chainrule.likelihoods.base import Array, Likelihood, require_count
+
+
+@final
+@dataclass(frozen=True)
+class Poisson(Likelihood):
+    """y ~ Poisson(e^s), independently for each output: a log-linear model (N8).
+
+    Domain: finite numbers ≥ 0 (counts; rates are allowed, as in a quasi-likelihood). Link: log. Loss of a
+    row: Σ e^s − y s. Dropped: log y! for each output.
+
+    Parameters
+    ----------
+    n_outputs : int, default 1
+        The number of target columns, and of logits.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> cr.likelihoods.Poisson().mean(np.array([[0.0]]))
+    array([[1.]])
+    """
+
+    n_outputs: int = 1
+
+    name: ClassVar[str] = "poisson"
+    domain: ClassVar[str] = "counts: finite numbers ≥ 0"
+    link: ClassVar[str] = "log"
+    dropped: ClassVar[str] = "log y! for each output"
+
+    def __post_init__(self) -> None:
+        require_count(self, "n_outputs", 1)
+
+    @property
+    def n_logits(self) -> int:
+        return self.n_outputs
+
+    def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
+        return ~((y >= 0) & np.isfinite(y))
+
+    def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
+        with np.errstate(over="ignore"):  # e^s beyond the largest float is inf, and inf is what is returned
+            return equations.poisson(logits, y)
+
+    def mean(self, logits: Array) -> Array:
+        with np.errstate(over="ignore"):  # as above
+            return np.exp(logits)
