@@ -197,12 +197,17 @@ class Network:
         X: ArrayLike,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
+        dropout_seed: int | None = None,
         engine: str = "native",
+        penalty: Penalty = Penalty(),  # noqa: B008 (frozen)
     ) -> tuple[float, Array]:
-        """Return the loss and ∂loss/∂X (n_rows, n_inputs): N10 carried on to l = 0."""
+        """Return the loss and ∂loss/∂X (n_rows, n_inputs): N10 carried on to l = 0.
+
+        The arguments are those of `loss_and_gradient`, and so is the loss.
+        """
         theta, X, y, sample_weight = self._checked(theta, X, y, sample_weight)
         G = np.empty_like(X)
-        loss, _ = self.engine(engine).loss_and_gradient(theta, X, y, sample_weight, Penalty(), None, G)
+        loss, _ = self.engine(engine).loss_and_gradient(theta, X, y, sample_weight, penalty, dropout_seed, G)
         return loss, G
 
     def _checked_theta(self, theta: Array) -> Array:

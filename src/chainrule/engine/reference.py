@@ -25,7 +25,7 @@ class ReferenceEngine:
     n_threads: ClassVar[int] = 1
 
     def forward(self, theta: Array, X: Array) -> Array:
-        return self._states(theta, X, None)[-1].H
+        return self.states(theta, X)[-1].H
 
     def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
         row_losses, _ = self.likelihood.loss_and_gradient(self.forward(theta, X), y)
@@ -74,8 +74,10 @@ class ReferenceEngine:
                 break
         return np.array(losses)
 
-    def _states(self, theta: Array, X: Array, masks: list[Array | None] | None) -> list[equations.LayerState]:
+    def states(self, theta: Array, X: Array, dropout_seed: int | None = None) -> list[equations.LayerState]:
+        """Return what the forward pass leaves in each layer (N1, N2); without a seed there is no dropout."""
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
+        masks = None if dropout_seed is None else self._masks(dropout_seed, 0, len(X), theta.dtype)
         return equations.forward(X, self.architecture.unpack(theta), functions, masks)
 
     def _masks(self, seed: int, step: int, n_rows: int, dtype: np.dtype[Any]) -> list[Array | None]:

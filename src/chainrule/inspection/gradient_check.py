@@ -1,0 +1,314 @@
+"""Whether the gradient is right: every entry of ∂loss/∂θ and ∂loss/∂x against differences of the loss."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.architecture import ACTIVATIONS
+from chainrule.engine.protocol import EngineName
+from chainrule.engine.reference import ReferenceEngine
+from chainrule.errors import InputError
+from chainrule.network import Network
+from chainrule.optimization import Penalty
+
+Array = NDArray[np.floating[Any]]
+
+Part = Literal["weight", "bias", "x"]
+EQUATIONS: dict[Part, str] = {"weight": "N11", "bias": "N12", "x": "N10"}
+# A loss carries an error of a few units in its last place; this many of them are taken for granted.
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class LayerCheck:
+    """The gradient of one layer's parameters, or of x, and where it is furthest from the differences.
+
+    Parameters
+    ----------
+    name : str
+        "layer l", or "x".
+    n_entries : int
+        How many entries were compared.
+    largest : float
+        The largest entry, in size.
+    error : float
+        The largest difference between the two, as a share of ``largest`` (see `gradient_check`).
+    part : {"weight", "bias", "x"}
+        Where the worst entry is: in w_l (N11), in b_l (N12) or in x (N10).
+    index : tuple of int
+        Its place there: (unit, input) of a weight, (unit,) of a bias, (row, column) of x.
+    gradient, difference : float
+        The worst entry, as the chain rule and as the central difference have it.
+    """
+
+    name: str
+    n_entries: int
+    largest: float
+    error: float
+    part: Part
+    index: tuple[int, ...]
+    gradient: float
+    difference: float
+
+    @property
+    def place(self) -> str:
+        """The worst entry in words: "weight[1, 0]", "bias[2]" or "row 4, column 0"."""
+        if self.part == "x":
+            return f"row {self.index[0]}, column {self.index[1]}"
+        return f"{self.part}[{', '.join(map(str, self.index))}]"
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What `gradient_check` found. It is true when the gradient is right, and prints as a table.
+
+    Parameters
+    ----------
+    loss : float
+        The loss at θ, penalty included.
+    layers : tuple of LayerCheck
+        From the top layer down to layer 1, then x: the order in which the chain rule computes them.
+    tolerance : float
+        The largest error that is right.
+    engine : {"native", "reference"}
+        Whose gradient it is.
+    n_rows, n_left_out : int
+        How many rows there were, and how many of them were left out for a kink.
+    """
+
+    loss: float
+    layers: tuple[LayerCheck, ...]
+    tolerance: float
+    engine: EngineName
+    n_rows: int
+    n_left_out: int
+
+    @property
+    def error(self) -> float:
+        """The worst error of all."""
+        return max(layer.error for layer in self.layers)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no layer's error is above the tolerance."""
+        return self.error <= self.tolerance
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        head = ("", "entries", "largest", "error", "worst entry", "gradient", "difference")
+        rows = [
+            (
+                layer.name,
+                str(layer.n_entries),
+                f"{layer.largest:.2e}",
+                f"{layer.error:.1e}",
+                layer.place,
+                f"{layer.gradient:.9g}",
+                f"{layer.difference:.9g}",
+            )
+            for layer in self.layers
+        ]
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if column in (0, 4) else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in (head, *rows)
+        ]
+        if self.n_left_out:
+            lines.append(
+                f"{self.n_left_out} of {self.n_rows} rows are left out: a pre-activation is at a kink."
+            )
+        return "\n".join([*lines, self._verdict()])
+
+    def _verdict(self) -> str:
+        if self.ok:
+            return (
+                f"Right ({self.engine} engine): N10, N11 and N12 agree with central differences "
+                f"to {self.tolerance:.0e} of each layer's largest entry."
+            )
+        # What is wrong in one layer goes down to all below it, so the highest one is named.
+        layer = next(layer for layer in self.layers if not layer.error <= self.tolerance)
+        return (
+            f"Wrong ({self.engine} engine): in {layer.name}, {EQUATIONS[layer.part]} gives "
+            f"{layer.gradient:.9g} for {layer.place} and the central difference {layer.difference:.9g}; "
+            f"the error is {layer.error:.1e} of the layer's largest entry, above {self.tolerance:.0e}."
+        )
+
+
+def gradient_check(
+    network: Network,
+    theta: Array,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    penalty: Penalty = Penalty(),  # noqa: B008 (frozen)
+    dropout_seed: int | None = None,
+    engine: EngineName = "native",
+    tolerance: float = 1e-7,
+    step: float = 1e-5,
+    kink_margin: float = 1e-3,
+) -> GradientCheck:
+    """Compare every entry of ∂loss/∂θ and of ∂loss/∂x with a central difference of the loss.
+
+    The difference of an entry v is (loss(v + h) − loss(v − h)) / 2h with h = ``step`` · max(1, abs(v)),
+    where the loss is the one that the same call returned with the gradient. A layer's error is the
+    largest deviation divided by the layer's largest entry. The loss itself is rounded, so a difference
+    sees nothing below 4 ε · loss / ``step``, ε = 2.2e-16; a layer whose entries are so small that this is
+    more than ``tolerance`` of them is only asked to agree to this much.
+
+    It takes two passes forward and backward for each entry, so a small network and a few rows are best.
+
+    Parameters
+    ----------
+    network : Network
+        Whose gradient is checked.
+    theta : (n_parameters,), float64
+        θ, where it is checked.
+    X : array_like, (n_rows, n_inputs)
+        The rows, in float64.
+    y : array_like, (n_rows,) or (n_rows, n_outputs)
+        The target, in the likelihood's domain.
+    sample_weight : array_like, (n_rows,), optional
+        Weights of the rows.
+    penalty : Penalty, default Penalty()
+        What is added to the loss.
+    dropout_seed : int, optional
+        The seed of the dropout masks; None for no dropout.
+    engine : {"native", "reference"}, default "native"
+        Whose gradient is checked.
+    tolerance : float, default 1e-7
+        The largest error of a layer that is right.
+    step : float, default 1e-5
+        The step of the differences.
+    kink_margin : float, default 1e-3
+        At a kink, such as that of relu at 0, a difference means nothing. Rows with a pre-activation this
+        near to one get the weight 0; 0 keeps every row.
+
+    Returns
+    -------
+    GradientCheck
+        True when the gradient is right; ``print`` shows the table and the verdict.
+
+    Raises
+    ------
+    InputError
+        When θ is not in float64, the loss is not finite, every row is at a kink, or an input is unusable.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> net = cr.Network(2, [cr.Dense(3, "tanh")], likelihood=cr.likelihoods.Bernoulli())
+    >>> theta = net.initial_parameters(seed=0, dtype="float64")
+    >>> X, y = np.array([[0.5, -1.0], [2.0, 0.3], [-0.4, 1.1]]), np.array([0, 1, 1])
+    >>> check = cr.gradient_check(net, theta, X, y, engine="reference")
+    >>> bool(check), [layer.name for layer in check.layers]
+    (True, ['layer 2', 'layer 1', 'x'])
+    >>> print(check)  # doctest: +ELLIPSIS
+               entries  ...
+    Right (reference engine): N10, N11 and N12 agree with central differences to 1e-07 of each ...
+    """
+    for name, value in (("tolerance", tolerance), ("step", step)):
+        if not 0 < value < math.inf:
+            raise InputError(f"{name}={value!r}: it must be a finite number above 0.")
+    if getattr(theta, "dtype", None) == np.float32:
+        raise InputError(
+            "theta is float32, whose losses are too coarse for differences; "
+            "check in float64: theta.astype('float64') and X.astype('float64')."
+        )
+    loss, _ = network.loss_and_gradient(theta, X, y, sample_weight, dropout_seed, engine, penalty)
+    if not math.isfinite(loss):
+        raise InputError(
+            f"The loss at this theta is {loss}: check where it is finite, with smaller weights or inputs."
+        )
+    theta, X = theta.copy(), np.array(X, dtype=np.float64)
+    weight, n_left_out = _weight_without_kinks(
+        network, theta, X, sample_weight, dropout_seed=dropout_seed, margin=kink_margin
+    )
+
+    def of_theta() -> tuple[float, Array]:
+        return network.loss_and_gradient(theta, X, y, weight, dropout_seed, engine, penalty)
+
+    def of_inputs() -> tuple[float, Array]:
+        return network.loss_and_input_gradient(theta, X, y, weight, dropout_seed, engine, penalty)
+
+    loss, gradient = of_theta()
+    least = ROUNDING * abs(loss) / (step * tolerance)
+    pairs = zip(network.unpack(gradient), network.unpack(_differences(of_theta, theta, step)), strict=True)
+    layers = []
+    for number, ((weights, biases), (weight_differences, bias_differences)) in enumerate(pairs, start=1):
+        parts = {"weight": (weights, weight_differences)}
+        if biases is not None and bias_differences is not None:
+            parts["bias"] = (biases, bias_differences)
+        layers.append(_compare(f"layer {number}", parts, least))
+    x = _compare("x", {"x": (of_inputs()[1], _differences(of_inputs, X, step))}, least)
+    return GradientCheck(loss, (*reversed(layers), x), tolerance, engine, len(X), n_left_out)
+
+
+def _differences(function: Callable[[], tuple[float, Array]], point: Array, step: float) -> Array:
+    """Return the central difference of the function's loss for every entry of the point it looks at."""
+    slopes = np.empty_like(point)
+    for index, value in np.ndenumerate(point):
+        h = step * max(1.0, abs(value))
+        above, below = value + h, value - h
+        point[index] = above
+        loss_above, _ = function()
+        point[index] = below
+        loss_below, _ = function()
+        point[index] = value
+        slopes[index] = (loss_above - loss_below) / (above - below)  # not 2h: both ends are rounded
+    return slopes
+
+
+def _compare(name: str, parts: dict[Part, tuple[Array, Array]], least: float) -> LayerCheck:
+    """Find the worst entry of a layer; ``least`` is the size below which rounding hides an error."""
+    largest = max(float(np.abs(gradient).max()) for gradient, _ in parts.values())
+    deviations = {part: np.abs(gradient - difference) for part, (gradient, difference) in parts.items()}
+    part = max(deviations, key=lambda part: float(deviations[part].max()))
+    place = np.unravel_index(int(deviations[part].argmax()), deviations[part].shape)
+    gradient, difference = (float(values[place]) for values in parts[part])
+    scale = max(largest, least)
+    return LayerCheck(
+        name=name,
+        n_entries=sum(gradient.size for gradient, _ in parts.values()),
+        largest=largest,
+        error=abs(gradient - difference) / scale if scale else abs(gradient - difference),
+        part=part,
+        index=tuple(int(i) for i in place),
+        gradient=gradient,
+        difference=difference,
+    )
+
+
+def _weight_without_kinks(
+    network: Network,
+    theta: Array,
+    X: Array,
+    sample_weight: ArrayLike | None,
+    *,
+    dropout_seed: int | None,
+    margin: float,
+) -> tuple[ArrayLike | None, int]:
+    """Return the weights with 0 for rows near a kink (the rows stay: dropout goes by row), and how many."""
+    states = ReferenceEngine(network.architecture, network.likelihood).states(theta, X, dropout_seed)
+    near = np.zeros(len(X), dtype=bool)
+    for layer, state in zip(network.architecture.dense, states, strict=True):
+        for kink in ACTIVATIONS[layer.activation].kinks:
+            near |= (np.abs(state.S - kink) < margin).any(axis=1)
+    if not near.any():
+        return sample_weight, 0
+    weight = np.where(near, 0.0, 1.0 if sample_weight is None else sample_weight)
+    if not weight.any():
+        raise InputError(
+            f"Each row has a pre-activation within {margin:g} of a kink, where a difference means nothing; "
+            "give more rows, another theta, or a smaller kink_margin."
+        )
+    return weight, int(near.sum())
