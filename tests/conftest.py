@@ -1,0 +1,128 @@
+"""What the tests share: problems to compute, drawn from seeds, for every likelihood there is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from chainrule import Dense, Network
+from chainrule.architecture import ACTIVATIONS
+from chainrule.engine.reference import ReferenceEngine
+from chainrule.likelihoods import LIKELIHOODS, Likelihood
+
+# The same examples in every run, and no limit on their time: a test is not a coin toss or a stop-watch.
+settings.register_profile("chainrule", deadline=None, derandomize=True, database=None)
+settings.load_profile("chainrule")
+
+# For each likelihood: how to make it with so many outputs, and how to draw a target for n rows of it.
+# A new likelihood without a line here fails every test that goes over LIKELIHOODS.
+MAKE = {
+    "normal": lambda outputs: {"n_outputs": outputs},
+    "bernoulli": lambda outputs: {"n_outputs": outputs},
+    "categorical": lambda outputs: {"n_classes": max(outputs, 2)},
+    "poisson": lambda outputs: {"n_outputs": outputs},
+}
+DRAW = {
+    "normal": lambda rng, n, likelihood: rng.normal(size=(n, likelihood.n_outputs)),
+    "bernoulli": lambda rng, n, likelihood: rng.integers(0, 2, (n, likelihood.n_outputs)),
+    "categorical": lambda rng, n, likelihood: rng.integers(0, likelihood.n_classes, n),
+    "poisson": lambda rng, n, likelihood: rng.poisson(1.5, (n, likelihood.n_outputs)),
+}
+
+
+@dataclass
+class Problem:
+    """A network with a θ and data; ``y`` is as `Likelihood.prepare` returned it."""
+
+    network: Network
+    theta: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None
+
+    def astype(self, dtype: str) -> "Problem":
+        weight = None if self.weight is None else self.weight.astype(dtype)
+        return Problem(self.network, self.theta.astype(dtype), self.X.astype(dtype), self.y, weight)
+
+
+def make_likelihood(name: str, outputs: int = 1) -> Likelihood:
+    return LIKELIHOODS[name](**MAKE[name](outputs))
+
+
+def rows_near_a_kink(problem: Problem, dropout_seed: int | None, margin: float) -> np.ndarray:
+    """Return the rows in which a pre-activation lies so near to a kink."""
+    network = problem.network
+    states = ReferenceEngine(network.architecture, network.likelihood).states(
+        problem.theta, problem.X, dropout_seed
+    )
+    near = np.zeros(len(problem.X), dtype=bool)
+    for layer, state in zip(network.architecture.dense, states, strict=True):
+        for kink in ACTIVATIONS[layer.activation].kinks:
+            near |= (np.abs(state.S - kink) < margin).any(axis=1)
+    return np.flatnonzero(near)
+
+
+def make_problem(
+    likelihood: str | Likelihood,
+    hidden: Any = (),
+    *,
+    outputs: int = 1,
+    n_inputs: int = 3,
+    n_rows: int = 5,
+    weighted: bool = False,
+    dropout_seed: int | None = None,
+    margin: float = 1e-3,
+    dtype: str = "float64",
+    seed: int = 0,
+) -> Problem:
+    """Draw θ (biases too), X, y and weights; rows near a kink are drawn again.
+
+    Every number is a float32, so that a problem is the same one in both dtypes. One weight is 0.
+    """
+    rng = np.random.default_rng(seed)
+    if isinstance(likelihood, str):
+        likelihood = make_likelihood(likelihood, outputs)
+    network = Network(n_inputs, hidden, likelihood=likelihood)
+    theta = network.initial_parameters(rng, dtype="float64")
+    theta += np.where(network.architecture.weight_mask, 0, rng.uniform(-0.5, 0.5, len(theta)))
+    y = likelihood.prepare(DRAW[likelihood.name](rng, n_rows, likelihood))
+    if y.dtype.kind == "f":
+        y = y.astype("float32").astype("float64")
+    weight = np.round(rng.uniform(0.25, 3, n_rows), 2).astype("float32") if weighted else None
+    if weight is not None and n_rows > 1:
+        weight[n_rows // 2] = 0
+    X = rng.normal(size=(n_rows, n_inputs))
+    problem = Problem(network, theta.astype("float32"), X.astype("float32"), y, weight).astype("float64")
+    for _ in range(1000):
+        near = rows_near_a_kink(problem, dropout_seed, margin)
+        if not len(near):
+            return problem.astype(dtype)
+        problem.X[near] = rng.normal(size=(len(near), n_inputs)).astype("float32")
+    raise AssertionError("rows near a kink were drawn a thousand times over")
+
+
+@pytest.fixture(params=["reference", "native"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(name="make_problem", scope="session")
+def make_problem_fixture() -> Any:
+    return make_problem
+
+
+@pytest.fixture(name="make_likelihood", scope="session")
+def make_likelihood_fixture() -> Any:
+    return make_likelihood
+
+
+@pytest.fixture(scope="session")
+def layers() -> Any:
+    """Return so many hidden layers of an activation: sizes that no vector length divides."""
+
+    def make(activation: str, depth: int, sizes: tuple[int, ...] = (4, 3, 4)) -> list[Dense]:
+        return [Dense(units, activation) for units in sizes[:depth]]
+
+    return make
