@@ -14,7 +14,7 @@ Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Penalty:
-    """½ λ |w|², summed over the weights; over the biases too when asked.
+    """½ λ ‖w‖², summed over the weights; over the biases too when asked.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Penalty:
             raise InputError(f"Penalty(l2={self.l2!r}): it must be a finite number ≥ 0.")
 
     def value_and_gradient(self, architecture: Architecture, theta: Array) -> tuple[float, Array]:
-        """Return ½ λ |θ|² over what is penalised, and its gradient λ θ, zero elsewhere."""
+        """Return ½ λ ‖θ‖² over what is penalised, and its gradient λ θ, zero elsewhere."""
         penalised = theta if self.biases else np.where(architecture.weight_mask, theta, 0)
         value = 0.5 * self.l2 * float(np.dot(penalised.astype(np.float64), penalised))
         return value, penalised * theta.dtype.type(self.l2)
