@@ -1,0 +1,54 @@
+"""How Sphinx builds these pages: `sphinx-build -W -n -b html docs docs/_build`."""
+
+from sphinx.util.nodes import make_refnode
+
+import chainrule
+
+project = "chainrule"
+author = "the chainrule developers"
+copyright = "2026, the chainrule developers"
+version = release = chainrule.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",  # for its role "autolink"
+    "sphinx.ext.mathjax",
+]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"chainrule {release}"
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+# `Name` in a docstring is a link where there is a page about it, and plain text where there is none.
+default_role = "autolink"
+# Types, shapes and units stand in the docstrings in words; the signatures stay short.
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autosummary_generate = False
+numpydoc_show_class_members = False  # they follow with their own docstrings
+
+
+def find_by_last_name(app, env, node, contnode):
+    """Find `Dense`, written in any module, under the one name that the reference gives it."""
+    if node.get("refdomain") != "py":
+        return None
+    last = "." + node["reftarget"].rpartition(".")[2]
+    found = {
+        (entry.docname, entry.node_id)
+        for name, entry in env.get_domain("py").objects.items()
+        if name.endswith(last) and not entry.aliased
+    }
+    if len(found) != 1:
+        return None
+    docname, anchor = found.pop()
+    return make_refnode(app.builder, node["refdoc"], docname, anchor, contnode)
+
+
+def setup(app):
+    """Connect what is above."""
+    app.connect("missing-reference", find_by_last_name)

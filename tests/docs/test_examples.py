@@ -1,0 +1,65 @@
+"""Every example is executed: README.md, the pages of docs/, and the docstrings.
+
+The blocks of one page run in order, in one empty folder: ```python in one namespace, and of ```sh the
+lines that start with "chainrule" (.ci/run runs those that install).
+"""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import chainrule
+
+ROOT = Path(__file__).parents[2]
+PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if "_build" not in path.parts]
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+MODULES = ["chainrule", *(module.name for module in pkgutil.walk_packages(chainrule.__path__, "chainrule."))]
+COMMAND = [sys.executable, "-c", "from chainrule.cli import main; main()"]
+
+
+def blocks_of(page):
+    """(language, line number, text) of each block that can be run."""
+    text = page.read_text(encoding="utf-8")
+    for block in BLOCK.finditer(text):
+        if block[1] == "python" or re.search(r"^chainrule ", block[2], re.MULTILINE):
+            yield block[1], text.count("\n", 0, block.start(2)), block[2]
+
+
+def run_python(page, line, text, namespace):
+    program = compile("\n" * line + text, str(page), "exec")  # a traceback shows the page's own line
+    exec(program, namespace)
+
+
+def run_shell(text):
+    for command in text.replace("\\\n", " ").splitlines():
+        if command.startswith("chainrule "):
+            arguments = shlex.split(command, comments=True)[1:]
+            done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in PAGES if any(blocks_of(page))]
+)
+def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    for language, line, text in blocks_of(page):
+        if language == "python":
+            run_python(page, line, text, namespace)
+        else:
+            run_shell(text)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_docstring_give_what_they_say(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
