@@ -1,0 +1,198 @@
+"""A training under way: what happens at the end of an epoch, whatever kind of descent led there."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.errors import DivergenceError
+from chainrule.network import Network
+from chainrule.optimization import LBFGS
+from chainrule.training.batches import Array, Data
+from chainrule.training.divergence import divergence
+from chainrule.training.history import EpochRecord, History, StoppedBy
+from chainrule.training.metrics import Metric
+from chainrule.training.progress import make_progress
+from chainrule.training.settings import Training
+from chainrule.training.stopping import Best
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What a callback is given after each epoch.
+
+    Parameters
+    ----------
+    record : EpochRecord
+        The epoch.
+    theta : (n_parameters,)
+        θ after it: a view that cannot be written to and goes along with the training. Copy it to keep it.
+    network : Network
+        What θ belongs to.
+    """
+
+    record: EpochRecord
+    theta: Array
+    network: Network
+
+
+Callback = Callable[[EpochReport], bool | None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What `train` returns.
+
+    Parameters
+    ----------
+    theta : (n_parameters,)
+        With validation rows θ after the best epoch, else after the last step.
+    history : History
+        The epochs, and how the training ended.
+    """
+
+    theta: Array
+    history: History
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch after which θ was as returned (see `History`)."""
+        return self.history.best_epoch
+
+    @property
+    def stopped_by(self) -> StoppedBy:
+        """Why the training ended (see `History`)."""
+        return self.history.stopped_by
+
+    @property
+    def engine(self) -> str:
+        """Which engine ran."""
+        return self.history.engine
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads it could use."""
+        return self.history.n_threads
+
+
+class Run:
+    """A training under way.
+
+    Parameters
+    ----------
+    network : Network
+        What is trained.
+    theta : (n_parameters,)
+        The start; it is copied.
+    data : Data
+        The training rows, checked.
+    validation : Data or None
+        The validation rows, checked.
+    settings : Training
+        What is asked for.
+    metrics : sequence of Metric
+        What is computed after each epoch.
+    callbacks : sequence of callable
+        What is called after each epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        theta: Array,
+        data: Data,
+        validation: Data | None,
+        settings: Training,
+        metrics: Sequence[Metric],
+        callbacks: Sequence[Callback],
+    ) -> None:
+        self.network, self.data, self.settings = network, data, settings
+        self.theta = theta.copy()
+        self.engine = network.engine(settings.engine, settings.n_threads)
+        self.history = History(self.engine.name, self.engine.n_threads, settings.monitor)
+        optimizer = settings.optimizer
+        self.n_epochs = optimizer.max_iterations if isinstance(optimizer, LBFGS) else settings.epochs
+        self.progress = make_progress(settings.verbose, self.n_epochs, len(data.X))
+        self._validation, self._metrics, self._callbacks = validation, metrics, callbacks
+        greater_is_better = any(
+            metric.greater_is_better for metric in metrics if metric.name == settings.monitor
+        )
+        self._best = Best(self.theta, greater_is_better, settings.patience, settings.tolerance)
+        self._start = time.monotonic()
+
+    @property
+    def time_is_over(self) -> bool:
+        """Whether the time limit has been reached."""
+        limit = self.settings.time_limit
+        return limit is not None and time.monotonic() - self._start >= limit
+
+    def end_of_epoch(self, train_loss: float, learning_rate: float | None) -> StoppedBy | None:
+        """Record an epoch, and return why the training shall end after it, or None."""
+        validation = self._validation
+        record = EpochRecord(
+            epoch=len(self.history.epochs) + 1,
+            train_loss=train_loss,
+            validation_loss=None if validation is None else self.engine.loss(self.theta, *validation),
+            learning_rate=learning_rate,
+            seconds=time.monotonic() - self._start,
+            train_metrics=self._measure(self.data),
+            validation_metrics={} if validation is None else self._measure(validation),
+        )
+        self.history.epochs.append(record)
+        # Where the validation loss is infinite, θ is not the best one by any metric.
+        usable = record.validation_loss is None or math.isfinite(record.validation_loss)
+        self._best.see(record.epoch, record.value(self.settings.monitor) if usable else math.nan, self.theta)
+        self.progress.epoch_done(record, self._best_so_far())
+        theta = self.theta.view()
+        theta.flags.writeable = False
+        report = EpochReport(record, theta, self.network)
+        if any([callback(report) for callback in self._callbacks]):  # noqa: C419 (a list: each of them is called)
+            return "callback"
+        if self._best.patience_is_over:
+            return "patience"
+        return "time" if self.time_is_over else None
+
+    def diverged(self, loss: float, when: str, learning_rate: float | None) -> DivergenceError:
+        """Return the error for a loss that is not finite."""
+        return divergence(loss, when, self.data, self.network.likelihood, learning_rate)
+
+    def result(self, stopped_by: StoppedBy) -> TrainingResult:
+        """Return the best θ and the history; raise if there is no θ with a finite loss."""
+        history = self.history
+        history.stopped_by = stopped_by
+        rate = history.epochs[-1].learning_rate if history.epochs else None
+        if self._validation is not None and history.epochs:
+            if self._best.epoch == 0:
+                value = history.epochs[-1].value(history.monitor)
+                raise self.diverged(
+                    value, f"on the validation rows (monitor={history.monitor!r}) after every epoch", rate
+                )
+            history.best_epoch = self._best.epoch
+            return TrainingResult(self._best.theta, history)
+        # The loss of a step is from before it: nobody has yet seen what the last one did.
+        loss = self.engine.loss(self.theta, *self.data)
+        if not (math.isfinite(loss) and np.isfinite(self.theta).all()):
+            raise self.diverged(loss, "after the last step", rate)
+        history.best_epoch = len(history.epochs)
+        return TrainingResult(self.theta, history)
+
+    def _measure(self, data: Data) -> dict[str, float]:
+        """Return the metrics of these rows; NaN where a prediction is beyond the largest float."""
+        if not self._metrics:
+            return {}
+        mean = self.network.likelihood.mean(self.engine.forward(self.theta, data.X))
+        finite = bool(np.isfinite(mean).all())
+        return {
+            m.name: float(m.function(data.y, mean, data.weight)) if finite else math.nan
+            for m in self._metrics
+        }
+
+    def _best_so_far(self) -> str:
+        return (
+            f"{self._best.value:.5g} (epoch {self._best.epoch})"
+            if self._validation and self._best.epoch
+            else ""
+        )
