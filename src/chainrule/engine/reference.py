@@ -29,7 +29,7 @@ class ReferenceEngine:
 
     def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
         row_losses, _ = self.likelihood.loss_and_gradient(self.forward(theta, X), y)
-        return float(np.average(row_losses.astype(np.float64), weights=sample_weight))
+        return _mean(row_losses, sample_weight)
 
     def loss_and_gradient(
         self,
@@ -74,6 +74,7 @@ class ReferenceEngine:
                 break
         return np.array(losses)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is returned; the caller reports it
     def states(self, theta: Array, X: Array, dropout_seed: int | None = None) -> list[equations.LayerState]:
         """Return what the forward pass leaves in each layer (N1, N2); without a seed there is no dropout."""
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
@@ -82,10 +83,13 @@ class ReferenceEngine:
 
     def _masks(self, seed: int, step: int, n_rows: int, dtype: np.dtype[Any]) -> list[Array | None]:
         return [
-            keep_mask(seed, step, level, n_rows, layer.n_inputs, layer.dropout, dtype) if layer.dropout else None
+            keep_mask(seed, step, level, n_rows, layer.n_inputs, layer.dropout, dtype)
+            if layer.dropout
+            else None
             for level, layer in enumerate(self.architecture.dense)
         ]
 
+    @np.errstate(over="ignore", invalid="ignore")  # as above
     def _step(
         self,
         theta: Array,
@@ -101,7 +105,7 @@ class ReferenceEngine:
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
         states = equations.forward(X, parameters, functions, masks)
         row_losses, minus_e = self.likelihood.loss_and_gradient(states[-1].H, y)
-        loss = float(np.average(row_losses.astype(np.float64), weights=sample_weight))
+        loss = _mean(row_losses, sample_weight)
         delta = equations.top_error_signal(minus_e, sample_weight)
         gradients, G = equations.backward(delta, states, parameters, functions, masks)
         if input_gradient is not None:
@@ -111,3 +115,11 @@ class ReferenceEngine:
             value, slope = penalty.value_and_gradient(self.architecture, theta)
             loss, gradient = loss + value, gradient + slope
         return loss, gradient
+
+
+def _mean(row_losses: Array, sample_weight: Array | None) -> float:
+    """Return the weighted mean; a row of weight 0 does not count, even if its loss is infinite."""
+    if sample_weight is None:
+        return float(row_losses.mean(dtype=np.float64))
+    counted = sample_weight > 0
+    return float(np.average(row_losses[counted].astype(np.float64), weights=sample_weight[counted]))

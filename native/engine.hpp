@@ -1,0 +1,304 @@
+// Whole calls: logits, loss, gradient, and many steps of descent, on a team of threads.
+//
+// A step is two phases with a barrier after each. Rows: every thread claims blocks of rows and takes them
+// through the forward pass, the loss and the backward pass. Units: every thread claims groups of units, sums
+// their gradients over the whole batch, moves their parameters at once and packs them for the next step.
+// Each number is computed in one order, whoever computes it, so the bits do not depend on the threads.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <optional>
+
+#include "passes.hpp"
+#include "team.hpp"
+
+namespace chainrule {
+
+struct Penalty {
+    double l2 = 0;
+    bool biases = false;
+};
+
+// A descent under way; arrays are the caller's and change in place.
+template <class T> struct Descent {
+    T *theta, *first, *second;  // `second` is null where the rule has one moment
+    Optimizer optimizer;
+    Penalty penalty;
+    double clip_norm = std::numeric_limits<double>::infinity();
+    bool decay_biases = false;
+    std::uint64_t dropout_seed = 0;
+    std::int64_t steps_done = 0;
+};
+
+template <class T> class Engine {
+public:
+    explicit Engine(const Plan& plan) : plan_(plan) {
+        for (const Layer& layer : plan_.layers) has_dropout_ = has_dropout_ || layer.dropout > 0;
+    }
+
+    void forward(const T* theta, const Rows<T>& rows, T* logits, int n_threads) {
+        with_workspace(rows.n, n_threads, false, false, [&](Workspace<T>& space) {
+            Team(n_threads).run([&](Team& team, int) {
+                Call call{*this, space, team};
+                call.pack_all(theta);
+                for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
+                    call.blocks(std::min(CHUNK_ROWS, rows.n - chunk), [&](std::int64_t row, std::int64_t n) {
+                        call.passes.forward(rows, chunk, row, n, {}, false);
+                        call.copy_logits(row, n, logits + (chunk + row) * plan_.n_logits());
+                    });
+                    team.meet();
+                }
+            });
+        });
+    }
+
+    double loss(const T* theta, const Rows<T>& rows, int n_threads) {
+        return loss_and_gradient(theta, rows, nullptr, nullptr, {}, {}, n_threads);
+    }
+
+    // The loss, penalty included; ∂loss/∂θ and ∂loss/∂X where there is a place for them.
+    double loss_and_gradient(const T* theta, const Rows<T>& rows, T* gradient, T* input_gradient, const Penalty& penalty,
+                             Dropout dropout, int n_threads) {
+        dropout.on = dropout.on && has_dropout_;
+        double result = 0;
+        with_workspace(rows.n, n_threads, gradient != nullptr, input_gradient != nullptr, [&](Workspace<T>& space) {
+            Team(n_threads).run([&](Team& team, int thread) {
+                Call call{*this, space, team, thread};
+                call.pack_all(theta);
+                double loss = call.gradient_over_chunks(rows, dropout, gradient, input_gradient);
+                if (gradient != nullptr && penalty.l2 != 0) loss += call.add_penalty(penalty, theta, gradient);
+                if (thread == 0) result = loss;
+            });
+        });
+        return result;
+    }
+
+    // Steps over the batches of rows.order, until they are done, `seconds` have gone or a loss is not finite.
+    // Returns how many losses were written; after one that is not finite θ is as before that step.
+    std::int64_t run_steps(Descent<T>& descent, const Rows<T>& rows, std::int64_t batch_size, const double* learning_rates,
+                           std::int64_t n_steps, double seconds, double* losses, int n_threads) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+        std::int64_t done = 0;
+        with_workspace(std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
+            std::vector<T> gradient;  // only where it must be whole before the step
+            if (batch_size > CHUNK_ROWS || std::isfinite(descent.clip_norm))
+                gradient.resize(static_cast<std::size_t>(plan_.n_parameters()));
+            std::atomic<std::int64_t> last{n_steps - 1};
+            Team(n_threads).run([&](Team& team, int thread) {
+                const FlushDenormals flush;
+                Call call{*this, space, team, thread};
+                call.pack_all(descent.theta);
+                for (std::int64_t k = 0;; ++k) {
+                    // Set before a step, read after it: the barriers of the step are between, so all see the same.
+                    if (thread == 0 && std::chrono::steady_clock::now() >= deadline) last.store(k, std::memory_order_relaxed);
+                    const std::int64_t begin = k * batch_size;
+                    const Rows<T> batch{rows.X, rows.y, rows.weight, rows.order + begin, std::min(batch_size, rows.n - begin)};
+                    const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k], gradient.empty() ? nullptr : gradient.data());
+                    if (thread == 0) {
+                        losses[k] = loss;
+                        done = k + 1;
+                    }
+                    if (!std::isfinite(loss) || k >= last.load(std::memory_order_relaxed)) break;
+                }
+            });
+        });
+        const bool diverged = done > 0 && !std::isfinite(losses[done - 1]);
+        descent.steps_done += diverged ? done - 1 : done;
+        return done;
+    }
+
+private:
+    // One thread's part of a call.
+    struct Call {
+        Call(const Engine& engine, Workspace<T>& space, Team& team, int thread = 0)
+            : plan(engine.plan_), has_dropout(engine.has_dropout_), space(space), team(team), passes(plan, space), scratch(space.scratch(thread)) {}
+
+        template <class Work> void blocks(std::int64_t n_rows, const Work& work) {
+            // at most BLOCK_ROWS, and a few blocks for each thread, in whole tiles
+            const std::int64_t share = round_up((n_rows + 2 * team.size() - 1) / (2 * team.size()), TILE_ROWS);
+            const std::int64_t size = std::min(BLOCK_ROWS, share);
+            for (std::int64_t block = team.claim(); block * size < n_rows; block = team.claim())
+                work(block * size, std::min(size, n_rows - block * size));
+        }
+
+        template <class Work> void groups(const Work& work) {
+            const auto n = static_cast<std::int64_t>(space.groups.size());
+            for (std::int64_t k = team.claim(); k < n; k = team.claim()) work(space.groups[static_cast<std::size_t>(k)], static_cast<std::size_t>(k));
+        }
+
+        void pack_all(const T* theta) {
+            groups([&](const Group& group, std::size_t) { passes.pack(theta, group); });
+            team.meet();
+        }
+
+        void copy_logits(std::int64_t row, std::int64_t n, T* out) const {
+            for (std::int64_t i = 0; i < n; ++i)
+                for (std::int64_t j = 0; j < plan.n_logits(); j += PANEL<T>)
+                    std::copy_n(space.deltas.back() + panel_row<T>(space.n_rows, row + i, j),
+                                std::min<std::int64_t>(PANEL<T>, plan.n_logits() - j), out + i * plan.n_logits() + j);
+        }
+
+        // The rows' phase for one chunk: the share of the loss of its rows, −∂loss/∂s down to Δ_1.
+        double rows_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, double total_weight, const Dropout& dropout,
+                          bool with_gradient, T* input_gradient) {
+            blocks(n, [&](std::int64_t row, std::int64_t m) {
+                passes.forward(rows, chunk, row, m, dropout, with_gradient);
+                passes.loss(rows, chunk, row, m, total_weight, scratch);
+                if (with_gradient) passes.backward(chunk, row, m, dropout, input_gradient, scratch);
+            });
+            team.meet();
+            double sum = 0;
+            for (std::int64_t i = 0; i < n; ++i) sum += space.row_losses[static_cast<std::size_t>(i)];
+            return sum;
+        }
+
+        // Parameters of a group: w rows and, where the layer has them, biases: (start, number) each.
+        struct Span {
+            std::int64_t weight, n_weights, bias, n_biases;
+        };
+        Span span(const Group& group) const {
+            const Layer& layer = plan.layers[group.layer];
+            return {layer.weight_start + group.unit * layer.n_inputs, group.n_units * layer.n_inputs, layer.bias_start() + group.unit,
+                    layer.bias ? group.n_units : 0};
+        }
+
+        double gradient_over_chunks(const Rows<T>& rows, const Dropout& dropout, T* gradient, T* input_gradient) {
+            const double total_weight = rows.total_weight();
+            double loss = 0;
+            for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
+                const std::int64_t n = std::min(CHUNK_ROWS, rows.n - chunk);
+                loss += rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr, input_gradient);
+                if (gradient != nullptr)
+                    groups([&](const Group& group, std::size_t) {
+                        const T* const bias = passes.weight_gradient(group, n, scratch);
+                        const Span at = span(group);
+                        put(gradient + at.weight, scratch, at.n_weights, chunk > 0);
+                        put(gradient + at.bias, bias, at.n_biases, chunk > 0);
+                    });
+                team.meet();  // the next chunk overwrites the losses and the activations
+            }
+            return loss;
+        }
+
+        static void put(T* to, const T* from, std::int64_t n, bool add) {
+            if (add)
+                for (std::int64_t i = 0; i < n; ++i) to[i] += from[i];
+            else
+                std::copy_n(from, n, to);
+        }
+
+        // Σ over the groups of what `of` gives for each, in the order of the groups; every thread gets it.
+        template <class Of> double sum_over_groups(const Of& of) {
+            groups([&](const Group& group, std::size_t k) { space.group_sums[k] = of(group); });
+            team.meet();
+            const double sum = total(space.group_sums);
+            team.meet();
+            return sum;
+        }
+
+        static double total(const std::vector<double>& parts) {
+            double sum = 0;
+            for (const double part : parts) sum += part;
+            return sum;
+        }
+
+        static double penalised_squares(const Penalty& penalty, const T* theta, const Span& at) {
+            if (penalty.l2 == 0) return 0;
+            return sum_of_squares(theta + at.weight, at.n_weights) + (penalty.biases ? sum_of_squares(theta + at.bias, at.n_biases) : 0);
+        }
+
+        double add_penalty(const Penalty& penalty, const T* theta, T* gradient) {
+            const T l2 = static_cast<T>(penalty.l2);
+            return 0.5 * penalty.l2 * sum_over_groups([&](const Group& group) {
+                       const Span at = span(group);
+                       for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i) gradient[i] += l2 * theta[i];
+                       if (penalty.biases)
+                           for (std::int64_t i = at.bias; i < at.bias + at.n_biases; ++i) gradient[i] += l2 * theta[i];
+                       return penalised_squares(penalty, theta, at);
+                   });
+        }
+
+        // N13: one step on one batch. Returns its loss, penalty included; takes no step where that is not finite.
+        double step(Descent<T>& descent, const Rows<T>& batch, std::int64_t steps_done, double learning_rate, T* gradient) {
+            const Dropout dropout{has_dropout, descent.dropout_seed, static_cast<std::uint64_t>(steps_done)};
+            const StepNumbers<T> numbers(descent.optimizer, learning_rate, steps_done + 1);
+            if (gradient == nullptr) {
+                const double loss = rows_phase(batch, 0, batch.n, batch.total_weight(), dropout, true, nullptr);
+                if (!std::isfinite(loss)) return loss;
+                groups([&](const Group& group, std::size_t k) {
+                    const T* const bias = passes.weight_gradient(group, batch.n, scratch);
+                    space.group_sums[k] = penalised_squares(descent.penalty, descent.theta, span(group));
+                    move(descent, numbers, group, scratch, bias, static_cast<T>(descent.penalty.l2));
+                });
+                team.meet();
+                return loss + 0.5 * descent.penalty.l2 * total(space.group_sums);
+            }
+            double loss = gradient_over_chunks(batch, dropout, gradient, nullptr);
+            if (!std::isfinite(loss)) return loss;
+            if (descent.penalty.l2 != 0) loss += add_penalty(descent.penalty, descent.theta, gradient);
+            const T scale = clip(descent.clip_norm, gradient);
+            groups([&](const Group& group, std::size_t) {
+                const Span at = span(group);
+                for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i) gradient[i] *= scale;
+                for (std::int64_t i = at.bias; i < at.bias + at.n_biases; ++i) gradient[i] *= scale;
+                move(descent, numbers, group, gradient + at.weight, gradient + at.bias, T(0));
+            });
+            team.meet();
+            return loss;
+        }
+
+        // What the gradient is to be multiplied by, so that its norm is at most clip_norm.
+        T clip(double clip_norm, const T* gradient) {
+            if (!std::isfinite(clip_norm)) return 1;
+            const double norm = std::sqrt(sum_over_groups([&](const Group& group) {
+                const Span at = span(group);
+                return sum_of_squares(gradient + at.weight, at.n_weights) + sum_of_squares(gradient + at.bias, at.n_biases);
+            }));
+            return norm > clip_norm ? static_cast<T>(clip_norm / norm) : T(1);
+        }
+
+        void move(Descent<T>& descent, const StepNumbers<T>& numbers, const Group& group, const T* weight_gradient, const T* bias_gradient, T l2) {
+            const Span at = span(group);
+            const auto stretch = [&](std::int64_t start) {
+                return Stretch<T>{descent.theta + start, descent.first + start, descent.second == nullptr ? nullptr : descent.second + start};
+            };
+            const Rule rule = descent.optimizer.rule;
+            step_stretch<T>(rule, numbers, stretch(at.weight), weight_gradient, at.n_weights, l2, true);
+            step_stretch<T>(rule, numbers, stretch(at.bias), bias_gradient, at.n_biases, descent.penalty.biases ? l2 : T(0), descent.decay_biases);
+            passes.pack(descent.theta, group);
+        }
+
+        const Plan& plan;
+        bool has_dropout;
+        Workspace<T>& space;
+        Team& team;
+        Passes<T> passes;
+        T* scratch;
+    };
+
+    // The workspace goes on from call to call; a call beside another one gets its own.
+    template <class Work> void with_workspace(std::int64_t n_rows, int n_threads, bool backward, bool to_input, const Work& work) {
+        const std::int64_t rows = std::min(n_rows, CHUNK_ROWS);
+        std::unique_lock lock(mutex_, std::try_to_lock);
+        if (!lock.owns_lock()) {
+            Workspace<T> own(plan_, rows, n_threads, backward, to_input);
+            work(own);
+            return;
+        }
+        if (!space_ || !space_->serves(rows, n_threads, backward, to_input)) {
+            space_.reset();  // before the new one is made, so that both are never held
+            space_.emplace(plan_, rows, n_threads, backward, to_input);
+        }
+        work(*space_);
+    }
+
+    Plan plan_;
+    bool has_dropout_ = false;
+    std::mutex mutex_;
+    std::optional<Workspace<T>> space_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,96 @@
+// The top layers: the loss of a row and −e = ∂loss/∂s, beside each other (N5 to N8).
+//
+// Lanes are rows: column c of the logits of a block of rows is contiguous, so softmax is vectorised for
+// any number of classes, and each row's sum has one fixed order. −e overwrites the logits.
+// The formulas are those of chainrule/architecture/equations.py, where it is said why they look as they do.
+#pragma once
+
+#include <string_view>
+
+#include "math.hpp"
+
+namespace chainrule {
+
+enum class Likelihood { normal, bernoulli, categorical, poisson, unknown };
+
+inline Likelihood likelihood_named(std::string_view name) {
+    if (name == "normal") return Likelihood::normal;
+    if (name == "bernoulli") return Likelihood::bernoulli;
+    if (name == "categorical") return Likelihood::categorical;
+    if (name == "poisson") return Likelihood::poisson;
+    return Likelihood::unknown;
+}
+
+template <class T> struct LossAndSlope {
+    Vec<T> loss, minus_e;
+};
+
+template <class T, Likelihood likelihood> CHAINRULE_INLINE LossAndSlope<T> of_one_output(Vec<T> s, Vec<T> y) {
+    if constexpr (likelihood == Likelihood::normal) {  // N5
+        const Vec<T> minus_e = s - y;
+        return {T(0.5) * (minus_e * minus_e), minus_e};
+    } else if constexpr (likelihood == Likelihood::bernoulli) {  // N6
+        const Vec<T> t = exp<T>(-absolute<T>(s)), log1p_t = log1p_nonnegative<T>(t);
+        const Vec<T> more = 1 / (1 + t), less = t * more, zero{};
+        const Vec<T> up = (s < 0 ? -s : zero) + log1p_t, down = (s > 0 ? s : zero) + log1p_t;
+        const Vec<T> loss = y * up + (1 - y) * down;
+        return {s == s ? loss : s, (1 - y) * (s >= 0 ? more : less) - y * (s >= 0 ? less : more)};
+    } else {  // N8 with A = e^s
+        static_assert(likelihood == Likelihood::poisson);
+        const Vec<T> mean = exp<T>(s);
+        return {mean - y * s, mean - y};
+    }
+}
+
+// Logits and y (n_outputs, stride): the loss of rows [0, n_rows), and −e in the place of the logits.
+template <class T, Likelihood likelihood>
+void independent_outputs(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride, std::int64_t n_outputs) {
+    for (std::int64_t i = 0; i < n_rows; i += LANES<T>) {
+        Vec<T> sum{};
+        for (std::int64_t k = 0; k < n_outputs; ++k) {
+            const auto one = of_one_output<T, likelihood>(load(s + k * stride + i), load(y + k * stride + i));
+            sum += one.loss;
+            store(s + k * stride + i, one.minus_e);
+        }
+        store(loss + i, sum);
+    }
+}
+
+template <class T>
+void categorical(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride, std::int64_t n_classes) {  // N7
+    for (std::int64_t i = 0; i < n_rows; i += LANES<T>) {
+        T* const column = s + i;
+        const Vec<T> label = load(y + i), zero{};
+        Vec<T> m = load(column);
+        for (std::int64_t c = 1; c < n_classes; ++c) m = maximum<T>(load(column + c * stride), m);
+        Vec<T> rest{}, t_y{}, s_y{};
+        for (std::int64_t c = 0; c < n_classes; ++c) {
+            const Vec<T> s_c = load(column + c * stride), t = exp<T>(s_c - m);
+            const auto is_y = label == T(c);
+            rest += is_y ? zero : t;
+            t_y = is_y ? t : t_y;
+            s_y = is_y ? s_c : s_y;
+            store(column + c * stride, t);
+        }
+        const Vec<T> sum = rest + t_y;
+        store(loss + i, (m - s_y) + log1p_nonnegative<T>(rest + (t_y - 1)));
+        for (std::int64_t c = 0; c < n_classes; ++c)
+            store(column + c * stride, (label == T(c) ? -rest : load(column + c * stride)) / sum);
+    }
+}
+
+// stride and the rows that may be read are multiples of the lanes.
+template <class T>
+void loss_and_slope(Likelihood likelihood, T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride,
+                    std::int64_t n_logits) {
+    using L = Likelihood;
+    switch (likelihood) {
+        case L::normal: return independent_outputs<T, L::normal>(s, y, loss, n_rows, stride, n_logits);
+        case L::bernoulli: return independent_outputs<T, L::bernoulli>(s, y, loss, n_rows, stride, n_logits);
+        case L::poisson: return independent_outputs<T, L::poisson>(s, y, loss, n_rows, stride, n_logits);
+        case L::categorical: return categorical<T>(s, y, loss, n_rows, stride, n_logits);
+        case L::unknown: return;
+    }
+}
+
+}  // namespace chainrule

@@ -1,0 +1,165 @@
+// The forward pass, the loss, the backward pass for a block of rows, and the gradients of a group of units:
+// N1 to N12, with each product beside its mirror image.
+#pragma once
+
+#include "optimizer.hpp"
+#include "plan.hpp"
+#include "random.hpp"
+
+namespace chainrule {
+
+// Rows of the table, as the caller has them; `order` says which, or is null for all as they stand.
+template <class T> struct Rows {
+    const T* X;
+    const T* y;
+    const T* weight;
+    const std::int64_t* order;
+    std::int64_t n;
+
+    std::int64_t at(std::int64_t i) const { return order != nullptr ? order[i] : i; }
+
+    // Σw, or n without weights.
+    double total_weight() const {
+        if (weight == nullptr) return static_cast<double>(n);
+        double sum = 0;
+        for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(weight[at(i)]);
+        return sum;
+    }
+};
+
+struct Dropout {
+    bool on = false;
+    std::uint64_t seed = 0, step = 0;
+};
+
+template <class T> class Passes {
+public:
+    Passes(const Plan& plan, Workspace<T>& space) : plan_(plan), space_(space) {}
+
+    // Copy the weights and biases of a group of units from θ into the panels of both passes.
+    void pack(const T* theta, const Group& group) const {
+        const Layer& layer = plan_.layers[group.layer];
+        const std::int64_t d = layer.n_inputs, last = group.unit + group.n_units;
+        T* const forward = space_.weights_forward[group.layer] + panel_row<T>(d, 0, group.unit) + group.unit % PANEL<T>;
+        const T* const w = theta + layer.weight_start + group.unit * d;
+        for (std::int64_t k = 0; k < d; k += 16)  // a square at a time: reads and writes both stay near
+            for (std::int64_t u = 0; u < group.n_units; ++u)
+                for (std::int64_t i = k; i < std::min(k + 16, d); ++i) forward[i * PANEL<T> + u] = w[u * d + i];
+        if (layer.bias) std::copy_n(theta + layer.bias_start() + group.unit, group.n_units, space_.biases[group.layer] + group.unit);
+        if (!space_.backward || (group.layer == 0 && !space_.to_input)) return;
+        T* const backward = space_.weights_backward[group.layer];
+        for (std::int64_t u = group.unit; u < last; ++u)
+            for (std::int64_t j = 0; j < d; j += PANEL<T>)
+                std::copy_n(theta + layer.weight_start + u * d + j, std::min<std::int64_t>(PANEL<T>, d - j),
+                            backward + panel_row<T>(layer.units, u, j));
+    }
+
+    // N4 for n rows of the chunk from `row` on; the logits come to lie in deltas[top]. `with_slopes`: keep r' too.
+    void forward(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout,
+                 bool with_slopes) const {
+        gather(rows, chunk, row, n, dropout);
+        const std::size_t top = plan_.layers.size() - 1;
+        for (std::size_t l = 0; l <= top; ++l) {
+            const Layer& layer = plan_.layers[l];
+            T* const H = l == top ? space_.deltas[l] : space_.inputs[l + 1];
+            for (std::int64_t j = 0; j < layer.units; j += PANEL<T>) {
+                T* const c = H + panel_row<T>(space_.n_rows, row, j);
+                product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l], layer.n_inputs, j,
+                                 layer.units, space_.biases[l] + j, c);  // N1
+                if (l == top) continue;
+                T* const d = with_slopes ? space_.deltas[l] + panel_row<T>(space_.n_rows, row, j) : nullptr;
+                respond_all<T>(layer.activation, c, d, n * PANEL<T>);  // N2, and r' for N9
+                drop(l + 1, chunk + row, n, j, dropout, c, d);
+            }
+        }
+    }
+
+    // The loss of n rows into row_losses, weighted; −e over Σw (N9 at the top) in the place of the logits.
+    void loss(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, double total_weight, T* scratch) const {
+        const std::int64_t stride = round_up(n, LANES<T>), n_logits = plan_.n_logits(), n_columns = plan_.n_columns;
+        T *const s = scratch, *const y = s + n_logits * stride, *const losses = y + n_columns * stride;
+        std::fill(s, losses, T(0));
+        T* const logits = space_.deltas.back();
+        for (std::int64_t i = 0; i < n; ++i) {
+            for (std::int64_t c = 0; c < n_logits; ++c) s[c * stride + i] = logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>];
+            const T* const target = rows.y + rows.at(chunk + row + i) * n_columns;
+            for (std::int64_t c = 0; c < n_columns; ++c) y[c * stride + i] = target[c];
+        }
+        loss_and_slope<T>(plan_.likelihood, s, y, losses, n, stride, n_logits);
+        for (std::int64_t i = 0; i < n; ++i) {
+            const double weight = rows.weight == nullptr ? 1 : static_cast<double>(rows.weight[rows.at(chunk + row + i)]);
+            const double share = weight / total_weight;
+            // a row of weight 0 counts for nothing, though its loss be infinite
+            space_.row_losses[static_cast<std::size_t>(row + i)] = weight == 0 ? 0 : share * static_cast<double>(losses[i]);
+            for (std::int64_t c = 0; c < n_logits; ++c)
+                logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>] = weight == 0 ? T(0) : s[c * stride + i] * static_cast<T>(share);
+        }
+    }
+
+    // N9 and N10 for n rows: from Δ_L down to Δ_1, and to ∂loss/∂X (n_rows of the call, n_inputs) where it is wanted.
+    void backward(std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout, T* input_gradient, T* scratch) const {
+        for (std::size_t l = plan_.layers.size() - 1; l > 0 || input_gradient != nullptr; --l) {
+            const Layer& layer = plan_.layers[l];
+            for (std::int64_t j = 0; j < layer.n_inputs; j += PANEL<T>) {
+                product_panel<T>(space_.deltas[l], space_.n_rows, row, n, space_.weights_backward[l], layer.units, j,
+                                 layer.n_inputs, space_.zeros, scratch);  // N10
+                if (l > 0) {
+                    T* const delta = space_.deltas[l - 1] + panel_row<T>(space_.n_rows, row, j);
+                    for (std::int64_t i = 0; i < n * PANEL<T>; i += LANES<T>)
+                        store(delta + i, load(delta + i) * load(scratch + i));  // N9
+                    continue;
+                }
+                drop(0, chunk + row, n, j, dropout, scratch, nullptr);
+                for (std::int64_t i = 0; i < n; ++i)
+                    std::copy_n(scratch + i * PANEL<T>, std::min<std::int64_t>(PANEL<T>, layer.n_inputs - j),
+                                input_gradient + (chunk + row + i) * layer.n_inputs + j);
+            }
+            if (l == 0) break;
+        }
+    }
+
+    // N11 and N12 for a group over n rows of the chunk, into scratch: the rows of ∂loss/∂w_l close together.
+    // Returns where ∂loss/∂b_l of the group lies.
+    T* weight_gradient(const Group& group, std::int64_t n, T* scratch) const {
+        const Layer& layer = plan_.layers[group.layer];
+        const std::int64_t stride = round_up(layer.n_inputs, PANEL<T>), d = layer.n_inputs;
+        const T* const delta = space_.deltas[group.layer];
+        transposed_product<T>(delta, space_.inputs[group.layer], space_.n_rows, n, group.unit, group.n_units, d, false, scratch, stride);  // N11
+        if (stride != d)
+            for (std::int64_t u = 1; u < group.n_units; ++u) std::copy_n(scratch + u * stride, d, scratch + u * d);
+        T* const bias = scratch + GROUP_UNITS<T> * space_.gradient_stride;
+        const T* const column = delta + panel_row<T>(space_.n_rows, 0, group.unit) + group.unit % PANEL<T>;
+        std::fill_n(bias, group.n_units, T(0));
+        if (layer.bias)
+            for (std::int64_t i = 0; i < n; ++i)
+                for (std::int64_t u = 0; u < group.n_units; ++u) bias[u] += column[i * PANEL<T> + u];  // N12
+        return bias;
+    }
+
+private:
+    void gather(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout) const {
+        const std::int64_t d = plan_.n_inputs();
+        for (std::int64_t j = 0; j < d; j += PANEL<T>) {
+            T* const c = space_.inputs[0] + panel_row<T>(space_.n_rows, row, j);
+            const std::int64_t width = std::min<std::int64_t>(PANEL<T>, d - j);
+            for (std::int64_t i = 0; i < n; ++i)
+                std::copy_n(rows.X + rows.at(chunk + row + i) * d + j, width, c + i * PANEL<T>);
+            drop(0, chunk + row, n, j, dropout, c, nullptr);
+        }
+    }
+
+    // Drop from the panel of column j of the input of layer `level`, for n rows; `row` is counted from the batch's first.
+    void drop(std::size_t level, std::int64_t row, std::int64_t n, std::int64_t j, const Dropout& dropout, T* c, T* d) const {
+        const Layer& layer = plan_.layers[level];
+        if (!dropout.on || layer.dropout == 0) return;
+        const std::uint64_t key = stream_key(dropout.seed, dropout.step, level);
+        const std::int64_t width = std::min<std::int64_t>(PANEL<T>, layer.n_inputs - j);
+        for (std::int64_t i = 0; i < n; ++i)
+            drop_units<T>(c + i * PANEL<T>, d == nullptr ? nullptr : d + i * PANEL<T>, key, row + i, j, width, layer.dropout);
+    }
+
+    const Plan& plan_;
+    Workspace<T>& space_;
+};
+
+}  // namespace chainrule

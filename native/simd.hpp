@@ -1,0 +1,59 @@
+// Vectors of the compiler's own kind (GCC, Clang): one text for SSE2, AVX2, AVX-512 and NEON.
+// VECTOR_BYTES is set by the build, once for each instruction set (CMakeLists.txt).
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#ifndef CHAINRULE_VECTOR_BYTES
+#define CHAINRULE_VECTOR_BYTES 16
+#endif
+
+#define CHAINRULE_INLINE inline __attribute__((always_inline))
+
+namespace chainrule {
+
+inline constexpr int VECTOR_BYTES = CHAINRULE_VECTOR_BYTES;
+
+// Lanes of a vector of T.
+template <class T> inline constexpr int LANES = VECTOR_BYTES / static_cast<int>(sizeof(T));
+
+template <class T> struct VectorOf {
+    typedef T type __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
+    // The same in memory, at any address that suits a T.
+    typedef T unaligned __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(alignof(T)), may_alias));
+};
+
+template <class T> using Vec = typename VectorOf<T>::type;
+
+// The signed and unsigned whole numbers as wide as T: masks, and the bits of floats.
+template <class T> using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+template <class T> using Unsigned = std::make_unsigned_t<Int<T>>;
+
+template <class T> CHAINRULE_INLINE Vec<T> broadcast(T value) {
+    return value - Vec<T>{};  // − 0 keeps the sign of −0, so the compiler may drop it
+}
+
+template <class T> CHAINRULE_INLINE Vec<T> load(const T* p) {
+    return *reinterpret_cast<const typename VectorOf<T>::unaligned*>(p);
+}
+
+template <class T> CHAINRULE_INLINE void store(T* p, Vec<T> v) {
+    *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
+}
+
+template <class To, class From> CHAINRULE_INLINE Vec<To> bits(Vec<From> v) {
+    static_assert(sizeof(To) == sizeof(From));
+    return reinterpret_cast<Vec<To>>(v);
+}
+
+template <class T> CHAINRULE_INLINE Vec<T> absolute(Vec<T> v) {
+    const Vec<Unsigned<T>> sign = broadcast<Unsigned<T>>(Unsigned<T>{1} << (8 * sizeof(T) - 1));
+    return bits<T, Unsigned<T>>(bits<Unsigned<T>, T>(v) & ~sign);
+}
+
+template <class T> CHAINRULE_INLINE Vec<T> maximum(Vec<T> a, Vec<T> b) { return a > b ? a : b; }
+template <class T> CHAINRULE_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) { return a < b ? a : b; }
+
+}  // namespace chainrule

@@ -1,0 +1,203 @@
+"""The native engine: checks here, then C++ (native/), without the GIL, on as many threads as pay.
+
+The engine is compiled once for each instruction set; the module for the best one that the processor has
+is loaded. The environment variable CHAINRULE_INSTRUCTION_SET forces another.
+"""
+
+import os
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.architecture import Architecture
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName
+from chainrule.errors import InputError
+from chainrule.likelihoods import Likelihood
+from chainrule.optimization import SGD, Adam, Optimizer, Penalty
+
+# A thread more is started for each so many multiplications and additions of a step or call: below it, waiting
+# for one another takes longer than the work.
+FLOP_PER_THREAD = 1_000_000
+
+
+@cache
+def supported_instruction_sets() -> tuple[str, ...]:
+    """Return the instruction sets that this processor has and the package was built for, the best last."""
+    return tuple(import_module("chainrule.engine._native_baseline").supported_instruction_sets())
+
+
+@cache
+def native_module(name: str | None = None) -> ModuleType:
+    """Return the extension module for an instruction set; None for the one that `instruction_set` tells."""
+    return import_module(f"chainrule.engine._native_{name or instruction_set()}")
+
+
+def instruction_set() -> str:
+    """Return the instruction set that the native engine uses: "baseline", "avx2" or "avx512".
+
+    It is the best that the processor has, or the one that CHAINRULE_INSTRUCTION_SET names.
+
+    Examples
+    --------
+    >>> from chainrule.engine import instruction_set
+    >>> instruction_set() in ("baseline", "avx2", "avx512")
+    True
+    """
+    supported = supported_instruction_sets()
+    wanted = os.environ.get("CHAINRULE_INSTRUCTION_SET") or supported[-1]
+    if wanted not in supported:
+        raise InputError(
+            f"CHAINRULE_INSTRUCTION_SET={wanted!r} is not to be had on this processor; choose one of {', '.join(supported)}."
+        )
+    return wanted
+
+
+def usable_threads(n_threads: int | None = None) -> int:
+    """Return how many threads may compute: ``n_threads``, or as many as the process may use cores.
+
+    Without ``n_threads``: OMP_NUM_THREADS where it is set (joblib sets it in its workers), else the cores
+    left by affinity and cgroup quota.
+    """
+    if n_threads is not None:
+        if not isinstance(n_threads, int | np.integer) or isinstance(n_threads, bool) or n_threads < 1:
+            raise InputError(f"n_threads={n_threads!r}: it must be a whole number of at least 1, or None for all cores.")
+        return int(n_threads)
+    from joblib import cpu_count  # noqa: PLC0415 (joblib comes with scikit-learn and is not light)
+
+    setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    limit = int(setting) if setting.isdigit() and int(setting) > 0 else None
+    cores = int(cpu_count())
+    return cores if limit is None else min(cores, limit)
+
+
+def _rule(optimizer: Optimizer) -> tuple[str, tuple[float, float, float, float, float]]:
+    """Return the native name and numbers of an optimizer: momentum, β₁, β₂, ε, decay."""
+    if isinstance(optimizer, SGD):
+        name = "nesterov" if optimizer.nesterov else "sgd"
+        return name, (optimizer.momentum, 0.0, 0.0, 0.0, optimizer.weight_decay)
+    if isinstance(optimizer, Adam):
+        return "adam", (0.0, optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, optimizer.decay)
+    raise InputError(f"The native engine has no {type(optimizer).__name__}; use engine='reference'.")
+
+
+class NativeEngine:
+    """The equations in C++ (the protocol is `chainrule.engine.Engine`).
+
+    Parameters
+    ----------
+    architecture, likelihood
+        What is computed.
+    n_threads : int, optional
+        Threads at most; None for the cores that the process may use. The bits are the same for any number.
+    instruction_set : str, optional
+        One of `supported_instruction_sets`; None for the one that `instruction_set` tells.
+    """
+
+    name: ClassVar[EngineName] = "native"
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        likelihood: Likelihood,
+        n_threads: int | None = None,
+        instruction_set: str | None = None,
+    ) -> None:
+        self.n_threads = usable_threads(n_threads)
+        self._forced_threads = n_threads is not None
+        self._n_logits, self._n_parameters = architecture.n_logits, architecture.n_parameters
+        module = native_module(instruction_set)
+        layers = [
+            (layer.n_inputs, layer.units, layer.activation, layer.bias, layer.dropout, layer.weight_start)
+            for layer in architecture.dense
+        ]
+        self._engines = {
+            np.dtype(np.float32): module.EngineFloat32(layers, likelihood.name, likelihood.n_columns),
+            np.dtype(np.float64): module.EngineFloat64(layers, likelihood.name, likelihood.n_columns),
+        }
+
+    def forward(self, theta: Array, X: Array) -> Array:
+        logits = np.empty((len(X), self._n_logits), dtype=theta.dtype)
+        self._engines[theta.dtype].forward(theta, X, logits, self._threads(2 * len(X)))
+        return logits
+
+    def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
+        engine = self._engines[theta.dtype]
+        return float(engine.loss(theta, X, _like(theta, y), sample_weight, self._threads(2 * len(X))))
+
+    def loss_and_gradient(
+        self,
+        theta: Array,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        penalty: Penalty,
+        dropout_seed: int | None,
+        input_gradient: Array | None = None,
+    ) -> tuple[float, Array]:
+        gradient = np.empty_like(theta)
+        loss = self._engines[theta.dtype].loss_and_gradient(
+            theta,
+            X,
+            _like(theta, y),
+            sample_weight,
+            gradient,
+            input_gradient,
+            penalty.l2,
+            penalty.biases,
+            dropout_seed,
+            self._threads(6 * len(X)),
+        )
+        return float(loss), gradient
+
+    def run_steps(
+        self,
+        descent: Descent,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        order: NDArray[np.int64],
+        batch_size: int,
+        learning_rates: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        theta, (first, *second) = descent.theta, descent.state
+        rule, numbers = _rule(descent.optimizer)
+        losses = np.empty(len(learning_rates))
+        n_done = self._engines[theta.dtype].run_steps(
+            theta=theta,
+            first=first,
+            second=second[0] if second else None,
+            rule=rule,
+            numbers=numbers,
+            l2=descent.penalty.l2,
+            l2_biases=descent.penalty.biases,
+            clip_norm=np.inf if descent.clip_norm is None else descent.clip_norm,
+            decay_biases=descent.decay_biases,
+            dropout_seed=descent.dropout_seed,
+            steps_done=descent.step,
+            X=X,
+            y=_like(theta, y),
+            weight=sample_weight,
+            order=order,
+            batch_size=batch_size,
+            learning_rates=learning_rates,
+            losses=losses,
+            seconds=CALL_SECONDS,
+            n_threads=self._threads(6 * min(batch_size, len(order))),
+        )
+        losses = losses[:n_done]
+        descent.step += n_done - (not np.isfinite(losses[-1]))
+        return losses
+
+    def _threads(self, flop_per_parameter: int) -> int:
+        """Return as many threads as the work pays for, at most ``n_threads``."""
+        worth = 1 + flop_per_parameter * self._n_parameters // FLOP_PER_THREAD
+        return self.n_threads if self._forced_threads else min(self.n_threads, worth)
+
+
+def _like(theta: Array, y: NDArray[Any]) -> Array:
+    """Return y C-contiguous in the dtype of θ; class numbers are exact in it up to 2^24."""
+    return np.ascontiguousarray(y, dtype=theta.dtype)
