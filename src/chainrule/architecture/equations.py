@@ -119,10 +119,14 @@ def poisson(s: Array, y: Array) -> tuple[Array, Array]:
 
 
 def top_error_signal(minus_e: Array, sample_weight: Array | None) -> Array:
-    """N9 at the top: row i of Δ_L is (w_i / Σw) (−e_i); without weights each row counts 1/n."""
+    """N9 at the top: row i of Δ_L is (w_i / Σw) (−e_i); without weights each row counts 1/n.
+
+    A row of weight 0 does not count, even if its −e is infinite.
+    """
     if sample_weight is None:
         return minus_e / minus_e.dtype.type(len(minus_e))
-    return minus_e * (sample_weight / sample_weight.sum())[:, None].astype(minus_e.dtype)
+    share = (sample_weight / sample_weight.sum(dtype=np.float64))[:, None].astype(minus_e.dtype)
+    return np.where(share > 0, minus_e * share, 0)
 
 
 def error_signal(G: Array, state: LayerState, activation: ActivationFunction) -> Array:

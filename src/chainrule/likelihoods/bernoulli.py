@@ -49,7 +49,7 @@ class Bernoulli(Likelihood):
         return ~((y >= 0) & (y <= 1))
 
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
-        return equations.bernoulli(logits, y)
+        return equations.bernoulli(logits, y.astype(logits.dtype, copy=False))
 
     def mean(self, logits: Array) -> Array:
         return sigmoid(logits)

@@ -48,7 +48,7 @@ class Normal(Likelihood):
         return ~np.isfinite(y)
 
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
-        return equations.normal(logits, y)
+        return equations.normal(logits, y.astype(logits.dtype, copy=False))
 
     def mean(self, logits: Array) -> Array:
         return logits

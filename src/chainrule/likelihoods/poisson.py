@@ -49,7 +49,7 @@ class Poisson(Likelihood):
 
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
         with np.errstate(over="ignore"):  # e^s beyond the largest float is inf, and inf is what is returned
-            return equations.poisson(logits, y)
+            return equations.poisson(logits, y.astype(logits.dtype, copy=False))
 
     def mean(self, logits: Array) -> Array:
         with np.errstate(over="ignore"):  # as above
