@@ -169,7 +169,8 @@ def _checked_data(
     network: Network, theta: Array, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> Data:
     _, rows, target, weight = network._checked(theta, X, y, sample_weight)
-    return Data(rows, target, weight).that_count()
+    # y in the dtype that the engines compute in, once and not in each of their calls
+    return Data(rows, np.ascontiguousarray(target, dtype=rows.dtype), weight).that_count()
 
 
 def _checked_validation(network: Network, theta: Array, validation: Sequence[Any] | None) -> Data | None:

@@ -1,6 +1,7 @@
 """How far a training is, for the person who waits: a live bar on a terminal, else a line now and then."""
 
 import importlib.util
+import math
 import sys
 import time
 from types import TracebackType
@@ -61,7 +62,7 @@ class PlainProgress(Progress):
 
     def epoch_done(self, record: EpochRecord, best: str) -> None:
         """Print the line of the first epoch, and of every so many."""
-        if record.epoch == 1 or record.epoch % max(1, self._n_epochs // _LINES) == 0:
+        if record.epoch == 1 or record.epoch % math.ceil(self._n_epochs / _LINES) == 0:
             print(self.line(record, best), file=sys.stderr)
 
     def ended(self, history: History) -> None:
