@@ -1,0 +1,71 @@
+"""What all four estimators share: a network, its θ, and how they are saved."""
+
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from chainrule.engine.protocol import EngineName
+from chainrule.errors import InputError
+from chainrule.network import DTYPES, Network
+
+Array = NDArray[np.floating[Any]]
+
+
+class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """An estimator that holds a network and the θ that was learnt.
+
+    Attributes
+    ----------
+    network_ : Network
+        Architecture and likelihood.
+    theta_ : (n_parameters,), float32 or float64
+        θ.
+    """
+
+    # Which engine computes. Tests run everything on both.
+    _engine: ClassVar[EngineName] = "native"
+    # The fitted attributes that a model file keeps beside network_ and theta_, where they are there.
+    _saved: ClassVar[tuple[str, ...]] = ()
+
+    n_threads: int | None
+    network_: Network
+    theta_: Array
+
+    def _logits(self, X: Array) -> Array:
+        """Return the logits (n_rows, n_logits) of checked rows in the dtype of θ."""
+        return self.network_.engine(self._engine, self.n_threads).forward(self.theta_, X)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted model into one file (`chainrule.load` reads it).
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; the usual ending is ``.safetensors``. A file that is there is replaced, in one step.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InputError
+            When a parameter holds an object of a kind that a model file has no place for.
+        """
+        # The one import that looks up: the file knows the estimators, and save() belongs with fit().
+        from chainrule import model_file  # noqa: PLC0415
+
+        check_is_fitted(self)
+        model_file.save(self, path)
+
+    def _check_restored(self) -> None:
+        """Raise InputError unless what was read from a file fits together."""
+        theta, n_parameters = self.theta_, self.network_.n_parameters
+        if theta.shape != (n_parameters,) or theta.dtype not in DTYPES:
+            raise InputError(
+                f"θ is {theta.dtype} {theta.shape}, but the network has {n_parameters} parameters."
+            )
+        if not np.isfinite(theta).all():
+            raise InputError("θ has entries that are not finite.")

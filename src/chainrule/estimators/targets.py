@@ -1,0 +1,292 @@
+"""The target: from what a person has (text, booleans, numbers) to what a likelihood takes, and back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from chainrule.architecture.activations import softplus
+from chainrule.errors import InputError
+from chainrule.likelihoods import Bernoulli, Categorical, Likelihood, Normal, Poisson
+
+Array = NDArray[np.floating[Any]]
+
+# From this share of zeros on, whole numbers ≥ 0 are taken for counts: squares of errors fit them badly.
+ZERO_SHARE_OF_COUNTS = 0.25
+
+
+def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
+    """Return the target as an array, and its name where it has one.
+
+    Parameters
+    ----------
+    y : array_like, or a pandas, polars or pyarrow series or table
+        (n_rows,), (n_rows, 1) or (n_rows, n_outputs): numbers, booleans or text, nothing missing.
+
+    Returns
+    -------
+    values : (n_rows,) or (n_rows, n_outputs)
+        Numbers, booleans, or text (NumPy's str or object).
+    name : str or None
+        The name of the series, or of the only column.
+
+    Raises
+    ------
+    InputError
+        When a value is missing or infinite, or is neither a number nor a boolean nor text.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from chainrule.estimators.targets import read_target
+    >>> read_target(pd.Series([True, False], name="sold"))
+    (array([ True, False]), 'sold')
+    """
+    names: list[Any] = []
+    if y is None:
+        raise InputError(
+            "y is None: fit needs the target (requires y to be passed, but the target y is None)."
+        )
+    if nw.dependencies.is_into_series(y) or nw.dependencies.is_into_dataframe(y):
+        native = nw.from_native(y, eager_only=True, allow_series=True)
+        columns = [native] if isinstance(native, nw.Series) else [native[name] for name in native.columns]
+        names = [column.name for column in columns]
+        parts = [_from_series(column) for column in columns]
+        values = (
+            parts[0] if len(parts) == 1 else np.column_stack(parts) if parts else np.empty((len(native), 0))
+        )
+    else:
+        values = _plain(np.asarray(y))
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim not in {1, 2} or 0 in values.shape:
+        raise InputError(
+            f"y has the shape {np.shape(values)}; it must be (n_rows,) or (n_rows, n_outputs), and not empty."
+        )
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        _refuse("infinite (inf)", np.isinf(values))
+        _refuse("missing (NaN)", np.isnan(values))
+    name = names[0] if len(names) == 1 and isinstance(names[0], str) else None
+    return values, name
+
+
+def _refuse(what: str, bad: NDArray[np.bool_]) -> None:
+    rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
+    if len(rows):
+        listed = ", ".join(str(row) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+        raise InputError(
+            f"y has {len(rows)} rows that are {what} (rows {listed}, counted from 0): "
+            "a fit needs the target of every row, so leave these rows out."
+        )
+
+
+def _from_series(column: Any) -> NDArray[Any]:
+    _refuse("missing (null)", np.asarray(column.is_null().to_numpy(), dtype=bool))
+    return _plain(np.asarray(column.to_numpy()))
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers, booleans or text as they are, objects of one such kind as that kind."""
+    kind = values.dtype.kind
+    if kind in "biufU":
+        return values
+    if kind == "T":
+        return values.astype(object)
+    if kind == "O":
+        missing = np.frompyfunc(_is_missing, 1, 1)(values).astype(bool)
+        _refuse("missing (None or NaN)", missing)
+        flat = values.ravel().tolist()
+        if all(isinstance(value, str) for value in flat):
+            return values
+        if not any(isinstance(value, str | bytes) for value in flat):
+            numbers = np.array(flat).reshape(values.shape) if flat else values.astype(float)
+            if numbers.dtype.kind in "biuf":
+                return numbers
+        else:
+            kinds = ", ".join(sorted({type(value).__name__ for value in flat}))
+            raise InputError(
+                f"y mixes values of different types ({kinds}): make them all text or all numbers."
+            )
+    if kind == "c":
+        raise InputError("Complex data not supported: y must be real numbers, booleans or text.")
+    raise InputError(
+        f"y has the dtype {values.dtype}, an unknown label type: it must hold numbers, booleans or text."
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    # pandas.NA is neither equal nor unequal to itself, so it is known by the name of its type
+    return (
+        value is None
+        or type(value).__name__ in {"NAType", "NaTType"}
+        or (isinstance(value, float) and np.isnan(value))
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """The classes of a target, and how they become the numbers 0 … C − 1.
+
+    Parameters
+    ----------
+    labels : (n_classes,)
+        The classes as they stood in y, sorted; for several labels a row, the numbers of the columns.
+    multilabel : bool, default False
+        Whether y is (n_rows, n_labels) of 0 and 1, each column a question of its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule.estimators.targets import Classes
+    >>> classes = Classes.of(np.array(["no", "yes", "no"]))
+    >>> classes.encode(np.array(["yes", "no"]))
+    array([1, 0])
+    """
+
+    labels: NDArray[Any]
+    multilabel: bool = False
+
+    @classmethod
+    def of(cls, y: NDArray[Any]) -> "Classes":
+        """Return the classes of a target; raise InputError where it cannot be one of a classifier."""
+        check_classification_targets(y)
+        if y.ndim == 1:
+            return cls(np.unique(y))
+        if type_of_target(y) != "multilabel-indicator":
+            raise InputError(
+                f"y has the shape {y.shape}, and not only 0 and 1 in it: several labels a row are 0 or 1. "
+                "For one class a row give y the shape (n_rows,)."
+            )
+        return cls(np.arange(y.shape[1]), multilabel=True)
+
+    def likelihood(self) -> Likelihood:
+        """Return the likelihood that fits: Bernoulli for two classes or several labels, else Categorical."""
+        if self.multilabel:
+            return Bernoulli(len(self.labels))
+        if len(self.labels) == 1:
+            raise InputError(
+                f"y has only one class, {self.labels.tolist()[0]!r}: a classifier needs at least two."
+            )
+        return Bernoulli() if len(self.labels) == 2 else Categorical(len(self.labels))
+
+    def encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
+        """Return class numbers (n_rows,), or 0 and 1 (n_rows, n_labels); raise for a class that is new."""
+        if self.multilabel:
+            if y.ndim != 2 or y.shape[1] != len(self.labels) or not np.isin(y, (0, 1)).all():
+                raise InputError(f"y must be (n_rows, {len(self.labels)}) of 0 and 1, as it was at the fit.")
+            return y.astype(np.intp)
+        if y.ndim != 1:
+            raise InputError(f"y must have the shape (n_rows,), as it had at the fit, not {y.shape}.")
+        number = {label: i for i, label in enumerate(self.labels.tolist())}
+        found, position = np.unique(y, return_inverse=True)
+        unknown = [label for label in found.tolist() if label not in number]
+        if unknown:
+            raise InputError(
+                f"y has classes that the fit had not: {unknown[:5]}; those were {self.labels.tolist()[:20]}."
+            )
+        return np.array([number[label] for label in found.tolist()], dtype=np.intp)[position]
+
+    def probabilities(self, mean: Array) -> Array:
+        """Return (n_rows, n_classes), or (n_rows, n_labels), from what the likelihood's mean is."""
+        if self.multilabel or mean.shape[1] > 1:
+            return mean
+        return np.hstack([1 - mean, mean])
+
+    def log_probabilities(self, likelihood: Likelihood, logits: Array) -> Array:
+        """Return the logarithms of the probabilities from the logits: finite where these have run to 0."""
+        if isinstance(likelihood, Categorical):
+            return np.asarray(log_softmax(logits, axis=1), dtype=logits.dtype)
+        log_p = -softplus(-logits)
+        return log_p if self.multilabel else np.hstack([-softplus(logits), log_p])
+
+    def decode(self, probabilities: Array) -> NDArray[Any]:
+        """Return the likeliest class of each row; for several labels 1 where the probability is above ½."""
+        if self.multilabel:
+            return (probabilities > 0.5).astype(int)
+        return np.asarray(self.labels[probabilities.argmax(axis=1)])
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """y = location + scale · z, column by column: a network learns z, which is of the order of 1.
+
+    Parameters
+    ----------
+    location, scale : (n_outputs,), float64
+        In the units of y; the scale is above 0.
+    one_dimensional : bool, default True
+        Whether y, and so a prediction, is (n_rows,) and not (n_rows, n_outputs).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule.estimators.targets import Scaling
+    >>> scaling = Scaling.of(np.array([10.0, 30.0]), chainrule.likelihoods.Normal())
+    >>> scaling.to_network(np.array([10.0, 30.0]))
+    array([[-1.],
+           [ 1.]])
+    """
+
+    location: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    one_dimensional: bool = True
+
+    @classmethod
+    def of(cls, y: NDArray[Any], likelihood: Likelihood, sample_weight: Array | None = None) -> "Scaling":
+        """Return the scaling under which the likelihood meets y at its natural size.
+
+        Normal: the mean goes to 0 and the standard deviation to 1. Poisson: the mean goes to 1, so that
+        logits start where they belong; rates are in its domain. Any other: y stays as it is.
+        """
+        columns = _columns(y)
+        n_outputs = columns.shape[1]
+        location, scale = np.zeros(n_outputs), np.ones(n_outputs)
+        if isinstance(likelihood, Normal):
+            location = np.average(columns, axis=0, weights=sample_weight)
+            # the largest distance is taken out first, so that no square overflows
+            reach = np.maximum(np.abs(columns - location).max(axis=0), np.finfo(np.float64).tiny)
+            squares = np.square((columns - location) / reach)
+            scale = reach * np.sqrt(np.average(squares, axis=0, weights=sample_weight))
+            # a constant column has no spread but what rounding leaves
+            scale = np.where(scale > 1e-12 * np.abs(location), scale, 1.0)
+        elif isinstance(likelihood, Poisson):
+            mean = np.average(columns, axis=0, weights=sample_weight)
+            scale = np.where(mean > 0, mean, 1.0)
+        return cls(location, scale, y.ndim == 1)
+
+    def to_network(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Return z (n_rows, n_outputs) of y; raise InputError when y has other columns than at the fit."""
+        columns = _columns(y)
+        if columns.shape[1] != len(self.scale):
+            raise InputError(f"y has {columns.shape[1]} columns; at the fit it had {len(self.scale)}.")
+        return (columns - self.location) / self.scale
+
+    def from_network(self, z: Array) -> NDArray[np.float64]:
+        """Return predictions in the units of y, computed in float64: (n_rows,) or (n_rows, n_outputs)."""
+        y = self.location + self.scale * z.astype(np.float64)
+        return y[:, 0] if self.one_dimensional else y
+
+
+def _columns(y: NDArray[Any]) -> NDArray[np.float64]:
+    if y.dtype.kind not in "biuf":
+        raise InputError(
+            f"y holds text (the first value is {y.ravel()[0]!r}): regression needs numbers. "
+            "For classes use a classifier; for numbers written as text convert them first."
+        )
+    return y.astype(np.float64).reshape(len(y), -1)
+
+
+def likelihood_of_numbers(y: NDArray[Any]) -> Likelihood:
+    """Return the likelihood for a numeric target: Poisson for counts with many zeros, else Normal.
+
+    Counts are whole numbers ≥ 0 with more than two values of which at least a quarter are 0.
+    """
+    columns = _columns(y)
+    counts = (columns >= 0).all() and (columns == np.floor(columns)).all() and len(np.unique(columns)) > 2
+    if counts and np.mean(columns == 0) >= ZERO_SHARE_OF_COUNTS:
+        return Poisson(columns.shape[1])
+    return Normal(columns.shape[1])
