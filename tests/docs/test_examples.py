@@ -18,10 +18,22 @@ import pytest
 import chainrule
 
 ROOT = Path(__file__).parents[2]
-PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if "_build" not in path.parts]
+PAGES = [
+    path
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if "_build" not in path.parts
+]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-MODULES = ["chainrule", *(module.name for module in pkgutil.walk_packages(chainrule.__path__, "chainrule."))]
-COMMAND = [sys.executable, "-c", "from chainrule.cli import main; main()"]
+# Not the engine's extension modules, which need the processor they are for, and not __main__, which runs the command.
+MODULES = [
+    "chainrule",
+    *(
+        module.name
+        for module in pkgutil.walk_packages(chainrule.__path__, "chainrule.")
+        if not module.name.rpartition(".")[2].startswith(("_native", "__main__"))
+    ),
+]
+COMMAND = [sys.executable, "-m", "chainrule"]
 
 
 def blocks_of(page):
@@ -46,7 +58,8 @@ def run_shell(text):
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in PAGES if any(blocks_of(page))]
+    "page",
+    [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in PAGES if any(blocks_of(page))],
 )
 def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -25,7 +25,9 @@ def table_by_hand():
     """symbol → value of the two tables of "A network by hand"."""
     section = NOTES[NOTES.index("## A network by hand") :]
     rows = re.findall(r"^\| (.+?) \| .+? \| `(.+?)` \|$", section, re.MULTILINE)
-    table = {symbol.replace("$", ""): np.array(ast.literal_eval(value), dtype=float) for symbol, value in rows}
+    table = {
+        symbol.replace("$", ""): np.array(ast.literal_eval(value), dtype=float) for symbol, value in rows
+    }
     assert len(table) == len(rows)
     return table
 
