@@ -1,0 +1,209 @@
+"""The native engine against the reference in float64: over the product, and over sizes (N1 to N13)."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule import Dense, Dropout
+from chainrule.architecture import ACTIVATIONS
+from chainrule.engine import Descent
+from chainrule.engine.native import NativeEngine, supported_instruction_sets
+from chainrule.likelihoods import LIKELIHOODS
+from chainrule.optimization import SGD, Adam, AdamW, Penalty
+
+DTYPES = ("float64", "float32")
+THREADS = (1, 2, 4)
+NEAR = {"float64": 1e-12, "float32": 1e-5}  # of the largest entry
+
+
+def assert_near(ours, reference, dtype, what):
+    ours, reference = np.asarray(ours), np.asarray(reference)
+    assert ours.shape == reference.shape
+    error = np.abs(ours - reference).max() / np.abs(reference).max()
+    assert error <= NEAR[dtype], f"{what}: {error:.1e} in {dtype}"
+
+
+def everything(engine, problem, penalty=Penalty(), dropout_seed=None):  # noqa: B008 (frozen)
+    """Return forward, loss, loss with penalty, ∂loss/∂θ and ∂loss/∂x."""
+    logits = engine.forward(problem.theta, problem.X)
+    loss = engine.loss(problem.theta, problem.X, problem.y, problem.weight)
+    G = np.empty_like(problem.X)
+    with_penalty, gradient = engine.loss_and_gradient(
+        problem.theta, problem.X, problem.y, problem.weight, penalty, dropout_seed, G
+    )
+    assert logits.dtype == gradient.dtype == problem.theta.dtype
+    return {
+        "logits": logits,
+        "loss": loss,
+        "penalised loss": with_penalty,
+        "∂loss/∂θ": gradient,
+        "∂loss/∂x": G,
+    }
+
+
+def compare(problem, dtypes=DTYPES, threads=THREADS, penalty=Penalty(), dropout_seed=None):  # noqa: B008 (frozen)
+    """Compare all that an engine gives, in each dtype and on each number of threads, with the reference."""
+    network = problem.network
+    reference = everything(network.engine("reference"), problem, penalty, dropout_seed)
+    for dtype, n_threads in product(dtypes, threads):
+        native = everything(network.engine("native", n_threads), problem.astype(dtype), penalty, dropout_seed)
+        for what, values in native.items():
+            assert_near(values, reference[what], dtype, f"{what} of {network} on {n_threads} threads")
+
+
+# N1 N2 N4 N5 N6 N7 N8 N9 N10 N11 N12
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
+def test_the_engines_agree(likelihood, activation, make_problem, layers):
+    cases = product((0, 1, 3), (1, 3), (False, True))
+    for seed, (depth, outputs, weighted) in enumerate(cases):
+        problem = make_problem(
+            likelihood,
+            layers(activation, depth, (19, 9, 34)),
+            outputs=outputs,
+            n_inputs=5,
+            n_rows=37,
+            weighted=weighted,
+            margin=1e-4,
+            seed=seed,
+        )
+        compare(problem, penalty=Penalty(0.1, biases=bool(seed % 2)))
+
+
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
+def test_the_engines_agree_with_dropout(likelihood, make_problem):
+    """The masks are the same ones: they follow from seed, step, layer, row and unit alone."""
+    hidden = [Dropout(0.1), Dense(33, "tanh"), Dropout(0.5), Dense(18, "relu"), Dropout(0.9)]
+    for dropout_seed in (0, 1, 2**31, 2**62):
+        problem = make_problem(
+            likelihood, hidden, outputs=3, n_inputs=20, n_rows=50, dropout_seed=dropout_seed, margin=1e-4
+        )
+        compare(problem, dropout_seed=dropout_seed)
+
+
+EDGES = [1, 2, 3, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 18, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70]
+SIZE = st.one_of(st.sampled_from(EDGES), st.integers(1, 70))
+
+
+@settings(max_examples=150)
+@given(
+    n_inputs=SIZE,
+    sizes=st.lists(st.tuples(SIZE, st.booleans(), st.sampled_from([0.0, 0.3])), max_size=3),
+    outputs=SIZE,
+    n_rows=SIZE,
+    weighted=st.booleans(),
+    likelihood=st.sampled_from(sorted(LIKELIHOODS)),
+    n_threads=st.sampled_from([1, 2, 3, 4, 7]),
+    instruction_set=st.sampled_from(supported_instruction_sets()),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_the_engines_agree_at_any_size(
+    make_problem, *, n_inputs, sizes, outputs, n_rows, weighted, likelihood, n_threads, instruction_set, dtype
+):
+    hidden = []
+    for units, bias, rate in sizes:
+        hidden += [Dropout(rate)] * (rate > 0) + [Dense(units, "tanh", bias)]
+    problem = make_problem(
+        likelihood,
+        hidden,
+        outputs=outputs,
+        n_inputs=n_inputs,
+        n_rows=n_rows,
+        weighted=weighted,
+        dropout_seed=5,
+    )
+    network = problem.network
+    engine = NativeEngine(network.architecture, network.likelihood, n_threads, instruction_set)
+    reference = everything(network.engine("reference"), problem, dropout_seed=5)
+    for what, values in everything(engine, problem.astype(dtype), dropout_seed=5).items():
+        assert_near(values, reference[what], dtype, what)
+
+
+OPTIMIZERS = {
+    "sgd": SGD(0.05),
+    "momentum": SGD(0.05, momentum=0.9),
+    "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
+    "sgd decay": SGD(0.05, momentum=0.5, weight_decay=0.1),
+    "adam": Adam(0.01, epsilon=1e-3),
+    "adam betas": Adam(0.01, beta_1=0.0, beta_2=0.5, epsilon=1e-3),
+    "adamw": AdamW(0.01, epsilon=1e-3, weight_decay=0.5),
+}
+
+
+def descend(problem, name, n_threads, optimizer, *, n_steps=9, batch_size=16, **settings):
+    """Take steps over a fixed order of rows, the last batch ragged; return θ, the state and the losses."""
+    theta = problem.theta.copy()
+    descent = Descent(theta, optimizer, **settings)
+    order = np.random.default_rng(1).permutation(
+        np.resize(np.arange(len(problem.X)), n_steps * batch_size - 5)
+    )
+    rates = optimizer.learning_rate * np.linspace(1, 0.5, n_steps)
+    engine = problem.network.engine(name, n_threads)
+    losses = np.empty(0)
+    while len(losses) < n_steps:  # a call may end early when the machine is busy
+        done = len(losses)
+        more = engine.run_steps(
+            descent,
+            problem.X,
+            problem.y,
+            problem.weight,
+            order[done * batch_size :],
+            batch_size,
+            rates[done:],
+        )
+        losses = np.concatenate([losses, more])
+    assert descent.step == n_steps
+    assert all(part.dtype == theta.dtype for part in (descent.theta, *descent.state))
+    return {"θ": theta, "losses": losses, **{f"moment {i}": part for i, part in enumerate(descent.state)}}
+
+
+# N13
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
+def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem):
+    hidden = [Dense(17, "tanh"), Dropout(0.25), Dense(6, "silu", bias=False), Dense(9, "gelu")]
+    ways = [
+        {},
+        {"penalty": Penalty(0.1)},
+        {"penalty": Penalty(0.1, biases=True), "decay_biases": True},
+        {"clip_norm": 0.05},
+        {"clip_norm": 0.05, "penalty": Penalty(0.1), "decay_biases": True, "dropout_seed": 2**40 + 1},
+    ]
+    for seed, (settings_, outputs, weighted) in enumerate(product(ways, (1, 3), (False, True))):
+        problem = make_problem(
+            likelihood, hidden, outputs=outputs, n_inputs=5, n_rows=50, weighted=weighted, seed=seed
+        )
+        if weighted:
+            problem.weight[:] = np.maximum(problem.weight, 0.25)  # no batch of weight 0
+        spec = OPTIMIZERS[optimizer]
+        reference = descend(problem, "reference", None, spec, **settings_)
+        for dtype, n_threads in product(DTYPES, THREADS):
+            native = descend(problem.astype(dtype), "native", n_threads, spec, **settings_)
+            for what, values in native.items():
+                assert_near(values, reference[what], dtype, f"{what}, {settings_}, {n_threads} threads")
+
+
+# N13: the reference's step, from its parts
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_a_step_is_gradient_clipping_and_update(engine, make_problem):
+    problem = make_problem("poisson", [Dense(5, "tanh")], n_rows=8, weighted=True)
+    network, theta, optimizer = problem.network, problem.theta.copy(), AdamW(0.1, weight_decay=0.2)
+    penalty = Penalty(0.3)
+    loss, gradient = network.loss_and_gradient(
+        theta, problem.X, problem.y, problem.weight, None, "reference", penalty
+    )
+    gradient *= 0.01 / np.linalg.norm(gradient)
+    expected = theta * np.where(network.architecture.weight_mask, 1 - 0.05 * 0.2, 1)
+    m, u = 0.1 * gradient, 0.001 * gradient**2
+    expected -= 0.05 * np.sqrt(1 - 0.999) / (1 - 0.9) * m / (np.sqrt(u) + 1e-8)
+    descent = Descent(theta, optimizer, penalty, clip_norm=0.01)
+    losses = network.engine(engine).run_steps(
+        descent, problem.X, problem.y, problem.weight, np.arange(8), 8, np.array([0.05])
+    )
+    assert losses == pytest.approx([loss], rel=1e-14)
+    np.testing.assert_allclose(theta, expected, rtol=1e-11)
+    np.testing.assert_allclose(descent.state[0], m, rtol=1e-11, atol=1e-18)
+    np.testing.assert_allclose(descent.state[1], u, rtol=1e-11, atol=1e-22)
