@@ -1,0 +1,208 @@
+"""The commands, their options and their help."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+import chainrule
+from chainrule.cli import console
+
+TABLES = "CSV, TSV, Parquet or Feather, by the ending of the name"
+
+app = typer.Typer(
+    help="Multi-layer perceptrons for tables: learn a column from the others, predict it, and see how well.",
+    epilog="Start with: chainrule demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _examples(*lines: str) -> str:
+    return "\n\n".join(["Examples:", *lines])
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.say(f"chainrule {chainrule.__version__}")
+        raise typer.Exit
+
+
+def _hidden_layers(text: str) -> tuple[int, ...]:
+    if text.strip().lower() == "none":
+        return ()
+    try:
+        sizes = tuple(int(size) for size in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise typer.BadParameter(
+            f"{text!r} must be sizes from 1 with commas between, such as 256,128, or none."
+        )
+    return sizes
+
+
+@app.callback()
+def chainrule_command(
+    version: Annotated[  # noqa: ARG001 (its callback does the work)
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Take in the options that stand in front of the command."""
+    console.settings.debug = debug
+
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The model file.", show_default=False)]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help=f"The table: {TABLES}.", show_default=False)]
+
+
+@app.command(epilog=_examples("chainrule demo", "chainrule demo --out somewhere"))
+@console.command
+def demo(
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the files go.", show_default="here")
+    ] = Path(),
+) -> None:
+    """Learn how many bicycles are rented in an hour, and compare the network with the linear model.
+
+    Writes chainrule-demo.safetensors (the model), chainrule-demo.html (a page about it) and
+    chainrule-demo.csv (rows that it has not seen). Takes less than half a minute.
+    """
+    from chainrule.cli import fitting  # noqa: PLC0415 (heavy: help and version do without)
+
+    fitting.demo(out)
+
+
+@app.command(
+    epilog=_examples(
+        "chainrule fit houses.csv --target price",
+        "chainrule fit visits.parquet --target bought --model bought.safetensors --time-limit 60",
+        "chainrule fit claims.feather --target claims --likelihood poisson --seed 7",
+    )
+)
+@console.command
+def fit(
+    data: Data,
+    *,
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The model file to write.",
+            show_default="DATA's name with .safetensors, here",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page to write.", show_default="the model's name with .html"),
+    ] = None,
+    task: Annotated[
+        Literal["auto", "regression", "classification"],
+        typer.Option(help="Whether to predict a number or a class; auto looks at the column."),
+    ] = "auto",
+    likelihood: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="What is between network and target: auto, normal, poisson, …"),
+    ] = "auto",
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            help="Units of each hidden layer, such as 256,128; none for the linear model.",
+            show_default="as the recipe has it",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How often to go through the rows at most.", show_default="as the recipe has it"
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0.001, help="End each training after so long.", show_default="none"
+        ),
+    ] = None,
+    test_fraction: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.9,
+            help="The share of rows that is held out for the scores; 0 fits on all and scores none.",
+        ),
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything random: same seed, same model.")] = 0,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many threads to use; the result does not depend on it.", show_default="all cores"
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the scores only.")] = False,
+) -> None:
+    """Learn to predict a column of a table from the others.
+
+    A fifth of the rows is held out. The scores on them stand beside those of the linear model. Writes
+    the model file and a page about it. Ctrl-C ends the training early and keeps the best so far.
+    """
+    from chainrule.cli import fitting  # noqa: PLC0415 (heavy: help and version do without)
+
+    model = model or Path(f"{data.stem}.safetensors")
+    job = fitting.Job(
+        data=data,
+        target=target,
+        model=model,
+        html=html or model.with_suffix(".html"),
+        task=task,
+        likelihood=likelihood,
+        hidden=None if hidden is None else _hidden_layers(hidden),
+        epochs=epochs,
+        time_limit=time_limit,
+        test_fraction=test_fraction,
+        seed=seed,
+        n_threads=threads,
+        quiet=quiet,
+    )
+    fitting.fit(job)
+
+
+@app.command(
+    epilog=_examples(
+        "chainrule predict houses.safetensors new.csv",
+        "chainrule predict houses.safetensors new.parquet --out predictions.parquet",
+    )
+)
+@console.command
+def predict(
+    model: Model,
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help=f"Where the predictions go: {TABLES}.", show_default="CSV on stdout"
+        ),
+    ] = None,
+) -> None:
+    """Predict the target for each row of a table, in its order.
+
+    Columns are found by their names; others are ignored. For classes the probability of each comes too.
+    """
+    from chainrule.cli import applying  # noqa: PLC0415 (heavy: help and version do without)
+
+    applying.predict(model, data, out)
+
+
+@app.command(epilog=_examples("chainrule evaluate houses.safetensors test.csv"))
+@console.command
+def evaluate(model: Model, data: Data) -> None:
+    """Score a model on rows whose target is known; the target has the name that it had at the fit."""
+    from chainrule.cli import applying  # noqa: PLC0415 (heavy: help and version do without)
+
+    applying.evaluate(model, data)

@@ -1,0 +1,92 @@
+"""The commands that use a model: predict and evaluate."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import chainrule
+from chainrule.cli import console
+from chainrule.cli.files import ENDINGS, as_csv, read_table, require_columns, require_writable, write_table
+from chainrule.errors import InputError
+from chainrule.estimators import TabularClassifier, TabularRegressor
+from chainrule.estimators.targets import read_target
+from chainrule.report import evaluate as score
+
+
+def predict(model_path: Path, data: Path, out: Path | None) -> None:
+    """Do ``chainrule predict``."""
+    if out is not None:
+        require_writable(out, ENDINGS)
+    model = load_model(model_path)
+    table = read_table(data, text_columns(model))
+    predictions = predictions_of(model, inputs_of(model, table, str(data)))
+    if out is None:
+        print(as_csv(predictions), end="")
+    else:
+        write_table(predictions, out)
+        console.note(f"{predictions.num_rows:,} predictions are in {out}.")
+
+
+def evaluate(model_path: Path, data: Path) -> None:
+    """Do ``chainrule evaluate``."""
+    model = load_model(model_path)
+    target = model.target_name_
+    if target is None:
+        raise InputError(
+            f"{model_path} does not know the name of its target: fit with a named column (a Series) as y, "
+            "or use the model's score(table, y) in Python."
+        )
+    table = read_table(data, text_columns(model))
+    require_columns(table, [target], str(data))
+    actual, _ = read_target(table.select([target]))
+    evaluation = score(model, inputs_of(model, table, str(data)), actual)
+    console.say_table(
+        f"{target}: scores on {len(evaluation.actual):,} rows of {data.name}",
+        ("", model_path.name),
+        [(each.name, str(each)) for each in evaluation.scores],
+    )
+
+
+def load_model(path: Path) -> Any:
+    """Return the model in a file; raise InputError where this command line has no use for it."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist: chainrule fit writes model files.")
+    model = chainrule.load(path)
+    if not isinstance(model, TabularClassifier | TabularRegressor):
+        raise InputError(
+            f"{path} holds a {type(model).__name__}, which works on arrays: use chainrule.load in Python."
+        )
+    if not hasattr(model, "feature_names_in_"):
+        raise InputError(f"{path} was fitted on an array without column names: use chainrule.load in Python.")
+    return model
+
+
+def text_columns(model: Any) -> list[str]:
+    """Return the columns that held text at the fit: in a CSV file their cells may all look like numbers."""
+    columns = model.encoder_.describe()[0]["columns"]
+    return [column["name"] for column in columns if column.get("content") == "text"]
+
+
+def inputs_of(model: Any, table: pa.Table, where: str) -> pa.Table:
+    """Return the columns of the fit, in its order; those that the model does not look at may be missing."""
+    unused = {column.name for column in model.encoder_.columns if column.kind == "dropped"}
+    names = list(model.feature_names_in_)
+    require_columns(table, [name for name in names if name not in unused], where)
+    for name in unused - set(table.column_names):
+        table = table.append_column(name, pa.nulls(table.num_rows))
+    return table.select(names)
+
+
+def predictions_of(model: Any, table: pa.Table) -> pa.Table:
+    """Return the column ``prediction``, and for classes ``probability_…`` of each."""
+    if not hasattr(model, "classes_"):
+        return pa.table({"prediction": model.predict(table)})
+    probabilities = model.predict_proba(table)
+    labels = [str(label) for label in model.classes_]
+    names = ["prediction", *(f"probability_{label}" for label in labels)]
+    chosen = pa.array(np.asarray(model.classes_)[probabilities.argmax(axis=1)].tolist())
+    return pa.Table.from_arrays(
+        [chosen, *(pa.array(column) for column in probabilities.T.copy())], names=names
+    )

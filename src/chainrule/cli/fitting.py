@@ -1,0 +1,212 @@
+"""The commands that fit: hold rows out, train the linear model and the network, score both, keep all."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from chainrule.cli import console
+from chainrule.cli.files import read_table, require_columns, require_writable, write_table
+from chainrule.errors import InputError
+from chainrule.estimators import TabularClassifier, TabularRegressor
+from chainrule.estimators.targets import read_target
+from chainrule.report import Evaluation, Fit, evaluate, write_report
+from chainrule.tables import task_of_target
+from chainrule.training import split_validation
+
+FEWEST_ROWS = 10  # below, rows that are held out are missed too much and say too little
+DEMO_SEED = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What ``chainrule fit`` was asked for; None stands for "as the recipe has it"."""
+
+    data: Path
+    target: str
+    model: Path
+    html: Path
+    task: Literal["auto", "regression", "classification"] = "auto"
+    likelihood: str = "auto"
+    hidden: tuple[int, ...] | None = None
+    epochs: int | None = None
+    time_limit: float | None = None
+    test_fraction: float = 0.2
+    seed: int = 0
+    n_threads: int | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Split:
+    """A table cut into the rows to learn from and the rows to be scored on (None without any)."""
+
+    task: str
+    train: pa.Table
+    test: pa.Table | None
+
+
+def fit(job: Job) -> None:
+    """Do ``chainrule fit``."""
+    require_writable(job.model, (".safetensors",))
+    require_writable(job.html, (".html", ".htm"))
+    table = read_table(job.data)
+    require_columns(table, [job.target], str(job.data))
+    if table.num_columns == 1:
+        raise InputError(f"{job.data} has no column but {job.target!r}: there is nothing to predict it from.")
+    split = held_out(table, job)
+    fitted = train_both(split, job)
+    model = shlex.quote(str(job.model))
+    data = shlex.quote(str(job.data))
+    next_steps = (
+        (
+            f"chainrule predict {model} {data} --out predictions.csv",
+            "predict for any table with these columns",
+        ),
+        (f"chainrule evaluate {model} {data}", "score the model on any table that has the target too"),
+    )
+    finish(job, split, fitted, next_steps, data=job.data.name)
+
+
+def demo(folder: Path) -> None:
+    """Do ``chainrule demo``."""
+    model, html, rows = (folder / f"chainrule-demo.{ending}" for ending in ("safetensors", "html", "csv"))
+    require_writable(model, (".safetensors",))
+    with as_file(files("chainrule") / "data" / "bike_sharing_hour.parquet") as path:
+        job = Job(path, "rentals", model, html, "regression", test_fraction=0.25, seed=DEMO_SEED)
+        split = held_out(read_table(path), job)
+    console.say(
+        "Bicycles rented in each hour of 2011 and 2012 in Washington, D.C. (Bike Sharing, UCI, CC BY 4.0)"
+    )
+    fitted = train_both(split, job)
+    write_table(split.test, rows)
+    names = [shlex.quote(str(path)) for path in (model, rows)]
+    next_steps = (
+        (f"chainrule predict {' '.join(names)}", "predict the rentals of the held-out hours"),
+        (f"chainrule evaluate {' '.join(names)}", "score the model on them again"),
+        ("chainrule fit YOUR.csv --target COLUMN", "learn a table of your own"),
+    )
+    finish(
+        job,
+        split,
+        fitted,
+        next_steps,
+        data="bike_sharing_hour (Bike Sharing, UCI, doi 10.24432/C5W894, CC BY 4.0)",
+    )
+
+
+def held_out(table: pa.Table, job: Job) -> Split:
+    """Find out what there is to do and hold rows out, the same share of each class."""
+    target = table[job.target]
+    task = task_of_target(target) if job.task == "auto" else job.task
+    if job.test_fraction == 0:
+        return Split(task, table, None)
+    if table.num_rows < FEWEST_ROWS:
+        raise InputError(
+            f"{job.data} has {table.num_rows} rows: too few to hold some out for the scores. "
+            "Give more rows, or --test-fraction 0 to fit on all and score none."
+        )
+    stratify = None
+    if task == "classification":
+        _, stratify = np.unique(np.array([str(label) for label in target.to_pylist()]), return_inverse=True)
+    train, test = split_validation(table.num_rows, job.test_fraction, job.seed, stratify=stratify)
+    return Split(task, table.take(train), table.take(test))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The network, and on the held-out rows its scores beside those of the linear model."""
+
+    model: Any
+    evaluation: Evaluation | None
+    linear: Evaluation | None
+
+
+def train_both(split: Split, job: Job) -> Fitted:
+    """Train the linear model, which shows what the network adds, and the network."""
+    linear = None
+    if split.test is not None:
+        say_step(job, f"The linear model, {split.train.num_rows:,} rows:")
+        linear = evaluate_on(split.test, fitted_model(split, job, hidden=(), epochs=None), job.target)
+    say_step(job, f"The network, {split.train.num_rows:,} rows:")
+    model = fitted_model(split, job, hidden=job.hidden, epochs=job.epochs)
+    return Fitted(model, None if split.test is None else evaluate_on(split.test, model, job.target), linear)
+
+
+def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs: int | None) -> Any:
+    """Return a model that has learnt the training rows; Ctrl-C before it learnt anything ends the command."""
+    kind = TabularClassifier if split.task == "classification" else TabularRegressor
+    model = kind(
+        likelihood=job.likelihood,
+        hidden=hidden,
+        epochs=epochs,
+        time_limit=job.time_limit,
+        random_state=job.seed,
+        n_threads=job.n_threads,
+        verbose=0 if job.quiet else 1,
+    )
+    model.fit(split.train.drop_columns([job.target]), split.train.select([job.target]))
+    if model.stopped_by_ == "interrupt" and (hidden == () or not model.history_.epochs):
+        raise KeyboardInterrupt
+    return model
+
+
+def evaluate_on(table: pa.Table, model: Any, target: str) -> Evaluation:
+    """Return the scores of a model on a table that has the target too."""
+    actual, _ = read_target(table.select([target]))
+    return evaluate(model, table.drop_columns([target]), actual)
+
+
+def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[str, str]], data: str) -> None:
+    """Save the model, write the page, print the scores and what can be done next."""
+    model = fitted.model
+    model.save(job.model)
+    n_test = 0 if split.test is None else split.test.num_rows
+    held_out = f"{n_test:,} rows, drawn at random" + (
+        ", the same share of each class" if hasattr(model, "classes_") else ""
+    )
+    page = Fit(
+        model,
+        target=job.target,
+        data=data,
+        n_train=split.train.num_rows,
+        n_test=n_test,
+        split=f"Held out for the scores: {held_out}."
+        if n_test
+        else "No rows were held out, so there are no scores.",
+        evaluation=fitted.evaluation,
+        linear=fitted.linear,
+        command=shlex.join(["chainrule", *sys.argv[1:]]),
+        next_steps=tuple(next_steps),
+    )
+    write_report(job.html, page)
+    if fitted.evaluation is not None and fitted.linear is not None:
+        show_scores(fitted.evaluation, fitted.linear)
+    if not job.quiet:
+        console.say(f"Model: {job.model}\nPage:  {job.html}")
+        console.say_next(next_steps)
+    if model.stopped_by_ == "interrupt":
+        console.note("interrupted: the best parameters so far are in the model file.")
+        raise console.InterruptedFitError
+
+
+def show_scores(network: Evaluation, linear: Evaluation) -> None:
+    """Print the scores of both models side by side."""
+    pairs = zip(linear.scores, network.scores, strict=True)
+    console.say_table(
+        f"Scores on {len(network.actual):,} held-out rows",
+        ("", "linear model", "network", "change"),
+        [(new.name, str(old), str(new), new.change_from(old)) for old, new in pairs],
+    )
+
+
+def say_step(job: Job, line: str) -> None:
+    """Say on stderr what comes now."""
+    if not job.quiet:
+        console.note(line)

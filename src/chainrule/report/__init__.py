@@ -1,0 +1,34 @@
+"""The page about a fit: one HTML file that needs nothing else. Its drawings need the extra "cli"."""
+
+from os import PathLike
+from pathlib import Path
+
+from chainrule.report.evaluation import Evaluation, Score, evaluate
+from chainrule.report.page import write_page
+from chainrule.report.sections import Fit, sections_of
+
+__all__ = ["Evaluation", "Fit", "Score", "evaluate", "write_report"]
+
+
+def write_report(path: str | PathLike[str], fit: Fit) -> None:
+    """Write the page about a fit: data, scores, errors, learning, columns and how to repeat it.
+
+    Parameters
+    ----------
+    path : str or path
+        The HTML file; one that is there is replaced.
+    fit : Fit
+        The model, its data and its scores.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, chainrule as cr
+    >>> from chainrule.report import Fit, write_report
+    >>> x = np.linspace(0, 1, 40).reshape(-1, 1)
+    >>> model = cr.TabularRegressor(hidden=(), epochs=5, random_state=0).fit(x, 2 * x[:, 0])
+    >>> fit = Fit(model, target="y", data="a line", n_train=40, n_test=0, split="No row was held out.")
+    >>> with tempfile.NamedTemporaryFile(suffix=".html") as file:
+    ...     write_report(file.name, fit)
+    """
+    lead = f"A multi-layer perceptron that predicts {fit.target} from the other columns."
+    write_page(Path(path), f"{fit.target} · {fit.data}", lead, sections_of(fit))

@@ -1,0 +1,354 @@
+"""The parts of the page about one fit, each a function from what is known to a Section."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy
+import sklearn
+from numpy.typing import NDArray
+
+import chainrule
+from chainrule.architecture import Dense
+from chainrule.report import figures
+from chainrule.report.evaluation import Evaluation, number
+from chainrule.report.page import Commands, Drawing, Section, Table
+
+MOST_CLASSES = 25  # more do not fit into a drawing that can be read
+MOST_OPEN_ROWS = 30  # longer tables are folded
+WHY_IT_STOPPED = {
+    "epochs": "all epochs were done",
+    "patience": "the validation loss no longer improved",
+    "time": "the time limit was reached",
+    "interrupt": "it was interrupted (Ctrl-C)",
+    "callback": "a callback ended it",
+    "converged": "it converged",
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model and what is known about how it came to be.
+
+    Parameters
+    ----------
+    model : TabularClassifier or TabularRegressor
+        The fitted model.
+    target : str
+        The name of what it predicts.
+    data : str
+        Where the rows came from, such as the name of a file.
+    n_train, n_test : int
+        How many rows were there for the fit, and how many were held out.
+    split : str
+        How the rows were held out, as a sentence.
+    evaluation : Evaluation or None
+        The network on the held-out rows; None without any.
+    linear : Evaluation or None
+        The linear model on the same rows.
+    command : str or None
+        The command line that did it.
+    next_steps : tuple of (command, meaning)
+        What the reader can do now.
+    """
+
+    model: Any
+    target: str
+    data: str
+    n_train: int
+    n_test: int
+    split: str
+    evaluation: Evaluation | None = None
+    linear: Evaluation | None = None
+    command: str | None = None
+    next_steps: tuple[tuple[str, str], ...] = ()
+
+
+def sections_of(fit: Fit) -> list[Section]:
+    """Return all parts of the page, in the order in which a reader wants them."""
+    parts = [at_a_glance(fit)]
+    if fit.evaluation is not None:
+        parts += [scores(fit.evaluation, fit.linear), errors(fit.evaluation, fit.target)]
+    parts += [learning(fit), columns(fit)]
+    if fit.next_steps:
+        parts.append(Section("What to do next", blocks=(Commands(fit.next_steps),)))
+    return [*parts, repeat(fit)]
+
+
+def at_a_glance(fit: Fit) -> Section:
+    """Say what was predicted, from which data, by which network."""
+    classes = [str(label) for label in getattr(fit.model, "classes_", ())]
+    task = f"one of {len(classes)} classes: {_listed(classes, 8)}" if classes else "a number"
+    rows = (
+        ("predicted", f"{fit.target}, {task}"),
+        ("data", fit.data),
+        ("rows", f"{fit.n_train:,} for the fit, {fit.n_test:,} held out"),
+        ("columns", f"{n_used_columns(fit.model):,} used, which make {fit.model.network_.n_inputs:,} inputs"),
+        ("network", layers_in_words(fit.model)),
+        ("likelihood", type(fit.model.network_.likelihood).__name__),
+    )
+    return Section("At a glance", (fit.split,), (Table(("what", "value"), rows, n_text=2),))
+
+
+def layers_in_words(model: Any) -> str:
+    """Return the widths from the inputs to the logits, and how many parameters that makes."""
+    network = model.network_
+    dense = [layer for layer in network.hidden if isinstance(layer, Dense)]
+    hidden = [f"{layer.units} {layer.activation}" for layer in dense]
+    path = " → ".join([f"{network.n_inputs} inputs", *hidden, f"{network.n_logits} out"])
+    return f"{path}; {network.n_parameters:,} parameters"
+
+
+def scores(evaluation: Evaluation, linear: Evaluation | None) -> Section:
+    """Set the scores of the network beside those of the linear model."""
+    rows = len(evaluation.actual)
+    text = [f"On {rows:,} held-out rows, which neither model has seen."]
+    if evaluation.classes:
+        shares = np.bincount(evaluation.actual) / rows
+        common = evaluation.classes[int(shares.argmax())]
+        text.append(f"Whoever always answers {common} is right in {100 * shares.max():.1f} % of them.")
+    if linear is None:
+        table = Table(("score", "network"), tuple((score.name, str(score)) for score in evaluation.scores))
+    else:
+        pairs = zip(linear.scores, evaluation.scores, strict=True)
+        table = Table(
+            ("score", "linear model", "network", "change"),
+            tuple((new.name, str(old), str(new), new.change_from(old)) for old, new in pairs),
+        )
+    meaning = "For " + " and ".join(
+        f"{', '.join(names)} {word} is better"
+        for word, names in (
+            ("higher", [score.name for score in evaluation.scores if score.higher_is_better]),
+            ("lower", [score.name for score in evaluation.scores if not score.higher_is_better]),
+        )
+    )
+    return Section("Scores", (*text, f"{meaning}."), (table,))
+
+
+def errors(evaluation: Evaluation, target: str) -> Section:
+    """Show where the predictions on held-out rows are right and wrong."""
+    if evaluation.probabilities is None:
+        return _errors_of_numbers(evaluation.actual, evaluation.predicted, target)
+    return _errors_of_classes(evaluation, evaluation.probabilities)
+
+
+def _errors_of_numbers(actual: NDArray[Any], predicted: NDArray[Any], target: str) -> Section:
+    residual = actual - predicted
+    shown = min(len(actual), figures.MOST_POINTS)
+    some = f"{shown:,} of the held-out rows, drawn at random" if shown < len(actual) else "every held-out row"
+    within = np.quantile(np.abs(residual), [0.5, 0.9])
+    spread = (
+        f"Half of the predictions are within {number(within[0])}, nine in ten within {number(within[1])}."
+    )
+    return Section(
+        "Predictions on held-out rows",
+        (spread,),
+        (
+            Drawing(
+                "Predicted against actual",
+                figures.predicted_against_actual(actual, predicted, target),
+                f"Scatter plot. Actual values go {figures.described(actual)}; "
+                f"predictions {figures.described(predicted)}.",
+                f"Each point is a row ({some}). On the dashed line the prediction is right.",
+            ),
+            Drawing(
+                "Residuals",
+                figures.residual_histogram(residual, target),
+                f"Histogram. Residuals go {figures.described(residual)}. {spread}",
+                "How often each error occurs. The end bars hold everything beyond them.",
+            ),
+        ),
+    )
+
+
+def _errors_of_classes(evaluation: Evaluation, probabilities: NDArray[np.float64]) -> Section:
+    n_classes = len(evaluation.classes)
+    counts = np.zeros((n_classes, n_classes), dtype=np.int64)
+    np.add.at(counts, (evaluation.actual, evaluation.predicted), 1)
+    bins, stated, observed = calibration(evaluation, probabilities)
+    blocks: list[Drawing | Table] = [
+        Drawing(
+            "Reliability",
+            figures.reliability(bins, stated, observed),
+            "Line of observed shares over stated probabilities: "
+            + "; ".join(f"stated {p:.2f}, observed {share:.2f} of {rows} rows" for p, share, rows in bins)
+            + ".",
+            "On the dashed line, what is said with probability p comes true in a share p of the rows. "
+            "Large points stand for many rows.",
+        )
+    ]
+    right = [
+        f"{evaluation.classes[k]}: {counts[k, k]:,} of {counts[k].sum():,}"
+        for k in range(min(n_classes, MOST_CLASSES))
+    ]
+    if n_classes <= MOST_CLASSES:
+        drawing = Drawing(
+            "Confusion matrix",
+            figures.confusion_matrix(counts, evaluation.classes),
+            f"Matrix of actual and predicted classes. Rightly classified: {'; '.join(right)}.",
+            "One line for each actual class; darker squares hold more of its rows.",
+        )
+        blocks.insert(0, drawing)
+    confusions = _most_frequent_confusions(counts, evaluation.classes)
+    if confusions:
+        blocks.append(
+            Table(
+                ("actual", "predicted", "rows", "share of the class"),
+                confusions,
+                2,
+                title="Most frequent confusions",
+            )
+        )
+    return Section("Predictions on held-out rows", blocks=tuple(blocks))
+
+
+def _most_frequent_confusions(
+    counts: NDArray[np.int64], classes: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    places = np.argsort(-wrong, axis=None, kind="stable")[:8]
+    pairs = [divmod(int(place), len(classes)) for place in places]
+    return tuple(
+        (classes[i], classes[k], f"{counts[i, k]:,}", f"{100 * counts[i, k] / counts[i].sum():.1f} %")
+        for i, k in pairs
+        if wrong[i, k]
+    )
+
+
+def calibration(
+    evaluation: Evaluation, probabilities: NDArray[np.float64]
+) -> tuple[list[tuple[float, float, int]], str, str]:
+    """Return (mean stated probability, observed share, rows) for tenths of probability, and both names.
+
+    For two classes it is about the second one; for more about whichever class was predicted.
+    """
+    if len(evaluation.classes) == 2:
+        name = figures.shortened(evaluation.classes[1], 20)
+        stated, came_true = probabilities[:, 1], evaluation.actual == 1
+        names = f"stated probability of {name}", f"share of {name}"
+    else:
+        stated, came_true = probabilities.max(axis=1), evaluation.actual == evaluation.predicted
+        names = "stated probability of the predicted class", "share that is right"
+    tenth = np.minimum((stated * 10).astype(int), 9)
+    bins = [
+        (float(stated[tenth == k].mean()), float(came_true[tenth == k].mean()), int(np.sum(tenth == k)))
+        for k in range(10)
+        if (tenth == k).any()
+    ]
+    return bins, *names
+
+
+def learning(fit: Fit) -> Section:
+    """Show the loss over the epochs, which epoch was kept and why the training ended."""
+    history = fit.model.history_
+    curves = history.columns()
+    if not history.epochs:
+        return Section("Learning", ("The training ended before its first epoch was done.",))
+    validation = curves.get("validation_loss")
+    kept = history.best_epoch if validation is not None else None
+    reason = WHY_IT_STOPPED[history.stopped_by]
+    seconds = curves["seconds"][-1]
+    text = f"The training ended after {len(history.epochs)} epochs and {seconds:.1f} s, because {reason}."
+    caption = "The mean loss of a row, in the units in which the network sees the target. "
+    if validation is not None:
+        caption += "Validation rows are a part of the rows for the fit on which nothing is learnt."
+        text += f" The parameters of epoch {kept} were kept: the validation loss was lowest there."
+    curve = Drawing(
+        "Learning curves",
+        figures.learning_curves(curves["train_loss"], validation, kept),
+        f"The training loss goes from {number(curves['train_loss'][0])} to {number(curves['train_loss'][-1])}"
+        + (
+            f", the validation loss from {number(validation[0])} to {number(validation[-1])}, "
+            if kept
+            else ""
+        )
+        + (
+            f"with {number(validation[kept - 1])} at epoch {kept}."
+            if validation is not None and kept
+            else "."
+        ),
+        caption,
+    )
+    return Section("Learning", (text,), (curve,))
+
+
+def columns(fit: Fit) -> Section:
+    """List the columns and what was done with each."""
+    encoder = fit.model.encoder_
+    description, arrays = encoder.describe()
+    rows = tuple(
+        (column.name, column.kind, treatment(column, settings, scaling))
+        for column, settings, scaling in zip(
+            encoder.columns, description["columns"], arrays["scaling"].tolist(), strict=True
+        )
+    )
+    folded = len(rows) > MOST_OPEN_ROWS
+    title = f"All {len(rows)} columns" if folded else ""
+    table = Table(("column", "kind", "what was done with it"), rows, n_text=3, folded=folded, title=title)
+    n_dropped = len(rows) - n_used_columns(fit.model)
+    dropped = f"; {n_dropped} of them say nothing and were left out" if n_dropped else ""
+    text = (
+        f"{len(rows)} columns beside {fit.target}{dropped}. "
+        "Where a value was missing in the rows for the fit, an input of its own says so."
+    )
+    return Section("Columns", (text,), (table,))
+
+
+def treatment(column: Any, settings: Mapping[str, Any], scaling: tuple[float, float]) -> str:
+    """Return in words how a column became inputs."""
+    if column.kind == "dropped":
+        return f"left out: {column.note}"
+    if column.kind == "number":
+        words = f"centred at {number(scaling[0])}, divided by {number(scaling[1])}, smoothly clipped to ±3"
+    elif column.kind == "datetime":
+        words = f"its trend; {', '.join(settings['cycles'])} as sine and cosine".removesuffix(
+            ";  as sine and cosine"
+        )
+    else:
+        words = f"an input for each of {_listed([str(category) for category in settings['categories']], 6)}"
+    return (
+        words
+        + (f"; {column.note}" if column.note else "")
+        + ("; may be missing" if settings["missing"] else "")
+    )
+
+
+def n_used_columns(model: Any) -> int:
+    """Return how many columns the network sees."""
+    return sum(column.kind != "dropped" for column in model.encoder_.columns)
+
+
+def repeat(fit: Fit) -> Section:
+    """Give everything that is needed to do the fit again."""
+    model = fit.model
+    parameters = tuple((name, repr(value)) for name, value in sorted(model.get_params().items()))
+    versions = (
+        ("chainrule", chainrule.__version__),
+        (
+            "engine",
+            f"{model.engine_}, {model.n_threads_} threads; the result does not depend on their number",
+        ),
+        ("Python", platform.python_version()),
+        ("NumPy", np.__version__),
+        ("SciPy", scipy.__version__),
+        ("scikit-learn", sklearn.__version__),
+        ("machine", f"{platform.system()} {platform.machine()}"),
+    )
+    blocks: list[Table | Commands] = []
+    if fit.command is not None:
+        blocks.append(Commands(((fit.command, "The command"),)))
+    blocks.append(Table(("parameter", "value"), parameters, 2, title=f"{type(model).__name__}"))
+    blocks.append(Table(("part", "version"), versions, 2, title="Versions"))
+    return Section(
+        "To repeat it",
+        ("Same data, parameters, versions and kind of machine: the same bits.",),
+        tuple(blocks),
+    )
+
+
+def _listed(names: list[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
