@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from chainrule import Dense, Network
 from chainrule.architecture import ACTIVATIONS
+from chainrule.engine import Descent, Engine
 from chainrule.engine.reference import ReferenceEngine
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 
@@ -126,3 +127,35 @@ def layers() -> Any:
         return [Dense(units, activation) for units in sizes[:depth]]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def descend() -> Any:
+    """Take steps over a fixed order of the rows, the last batch ragged; return all that they leave."""
+
+    def take(
+        engine: Engine,
+        problem: Problem,
+        descent: Descent,
+        *,
+        batch_size: int = 16,
+        calls: tuple[int, ...] = (9,),
+    ) -> dict[str, np.ndarray]:
+        """``calls`` are the steps that each call is asked for."""
+        n_steps = sum(calls)
+        rows = np.resize(np.arange(len(problem.X)), n_steps * batch_size - batch_size // 3)
+        order = np.random.default_rng(1).permutation(rows)
+        rates = descent.optimizer.learning_rate * np.linspace(1, 0.5, n_steps)
+        losses: list[float] = []
+        for stop in np.cumsum(calls):
+            while len(losses) < stop:  # a call may end before its time is over, on a busy machine
+                done = len(losses)
+                part = order[done * batch_size : stop * batch_size]
+                data = (problem.X, problem.y, problem.weight)
+                losses.extend(engine.run_steps(descent, *data, part, batch_size, rates[done:stop]))
+        assert descent.step == len(losses) == n_steps
+        moments = {f"moment {i}": moment for i, moment in enumerate(descent.state)}
+        assert all(part.dtype == problem.theta.dtype for part in (descent.theta, *descent.state))
+        return {"θ": descent.theta, "losses": np.array(losses), **moments}
+
+    return take

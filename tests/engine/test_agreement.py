@@ -133,37 +133,10 @@ OPTIMIZERS = {
 }
 
 
-def descend(problem, name, n_threads, optimizer, *, n_steps=9, batch_size=16, **settings):
-    """Take steps over a fixed order of rows, the last batch ragged; return θ, the state and the losses."""
-    theta = problem.theta.copy()
-    descent = Descent(theta, optimizer, **settings)
-    order = np.random.default_rng(1).permutation(
-        np.resize(np.arange(len(problem.X)), n_steps * batch_size - 5)
-    )
-    rates = optimizer.learning_rate * np.linspace(1, 0.5, n_steps)
-    engine = problem.network.engine(name, n_threads)
-    losses = np.empty(0)
-    while len(losses) < n_steps:  # a call may end early when the machine is busy
-        done = len(losses)
-        more = engine.run_steps(
-            descent,
-            problem.X,
-            problem.y,
-            problem.weight,
-            order[done * batch_size :],
-            batch_size,
-            rates[done:],
-        )
-        losses = np.concatenate([losses, more])
-    assert descent.step == n_steps
-    assert all(part.dtype == theta.dtype for part in (descent.theta, *descent.state))
-    return {"θ": theta, "losses": losses, **{f"moment {i}": part for i, part in enumerate(descent.state)}}
-
-
 # N13
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
-def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem):
+def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem, descend):
     hidden = [Dense(17, "tanh"), Dropout(0.25), Dense(6, "silu", bias=False), Dense(9, "gelu")]
     ways = [
         {},
@@ -172,18 +145,22 @@ def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem):
         {"clip_norm": 0.05},
         {"clip_norm": 0.05, "penalty": Penalty(0.1), "decay_biases": True, "dropout_seed": 2**40 + 1},
     ]
-    for seed, (settings_, outputs, weighted) in enumerate(product(ways, (1, 3), (False, True))):
+    for seed, (more, outputs, weighted) in enumerate(product(ways, (1, 3), (False, True))):
         problem = make_problem(
             likelihood, hidden, outputs=outputs, n_inputs=5, n_rows=50, weighted=weighted, seed=seed
         )
         if weighted:
             problem.weight[:] = np.maximum(problem.weight, 0.25)  # no batch of weight 0
         spec = OPTIMIZERS[optimizer]
-        reference = descend(problem, "reference", None, spec, **settings_)
+        reference = descend(
+            problem.network.engine("reference"), problem, Descent(problem.theta.copy(), spec, **more)
+        )
         for dtype, n_threads in product(DTYPES, THREADS):
-            native = descend(problem.astype(dtype), "native", n_threads, spec, **settings_)
+            same = problem.astype(dtype)
+            engine = problem.network.engine("native", n_threads)
+            native = descend(engine, same, Descent(same.theta, spec, **more))
             for what, values in native.items():
-                assert_near(values, reference[what], dtype, f"{what}, {settings_}, {n_threads} threads")
+                assert_near(values, reference[what], dtype, f"{what}, {more}, {n_threads} threads")
 
 
 # N13: the reference's step, from its parts
