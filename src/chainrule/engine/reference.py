@@ -44,6 +44,7 @@ class ReferenceEngine:
         masks = None if dropout_seed is None else self._masks(dropout_seed, 0, len(X), theta.dtype)
         return self._step(theta, X, y, sample_weight, penalty, masks, input_gradient)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is returned; the caller reports it
     def run_steps(
         self,
         descent: Descent,
@@ -74,7 +75,7 @@ class ReferenceEngine:
                 break
         return np.array(losses)
 
-    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is returned; the caller reports it
+    @np.errstate(over="ignore", invalid="ignore")  # as above
     def states(self, theta: Array, X: Array, dropout_seed: int | None = None) -> list[equations.LayerState]:
         """Return what the forward pass leaves in each layer (N1, N2); without a seed there is no dropout."""
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
