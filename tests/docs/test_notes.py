@@ -1,4 +1,4 @@
-"""docs/notes.md: its numbers against the code, its names against the modules, its equations against each other."""
+"""docs/notes.md: its worked example against the equations, and the code that it names against its numbers."""
 
 import ast
 import importlib
