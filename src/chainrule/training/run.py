@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.errors import DivergenceError
+from chainrule.errors import ChainruleError, DivergenceError, InputError
 from chainrule.network import Network
 from chainrule.optimization import LBFGS
 from chainrule.training.batches import Array, Data
@@ -166,10 +166,7 @@ class Run:
         rate = history.epochs[-1].learning_rate if history.epochs else None
         if self._validation is not None and history.epochs:
             if self._best.epoch == 0:
-                value = history.epochs[-1].value(history.monitor)
-                raise self.diverged(
-                    value, f"on the validation rows (monitor={history.monitor!r}) after every epoch", rate
-                )
+                raise self._nothing_is_best()
             history.best_epoch = self._best.epoch
             return TrainingResult(self._best.theta, history)
         # The loss of a step is from before it: nobody has yet seen what the last one did.
@@ -179,20 +176,27 @@ class Run:
         history.best_epoch = len(history.epochs)
         return TrainingResult(self.theta, history)
 
+    def _nothing_is_best(self) -> ChainruleError:
+        """Return the error for a monitored quantity that no epoch has a number for."""
+        monitor, last = self.history.monitor, self.history.epochs[-1]
+        if not any(math.isfinite(record.value("loss")) for record in self.history.epochs):
+            where = "on the validation rows after each epoch"
+            return self.diverged(last.value("loss"), where, last.learning_rate)
+        return InputError(
+            f"The metric {monitor!r} of the validation rows was {last.value(monitor)} after each epoch, "
+            "so that none is the best: give more rows, or monitor another quantity."
+        )
+
     def _measure(self, data: Data) -> dict[str, float]:
         """Return the metrics of these rows; NaN where a prediction is beyond the largest float."""
         if not self._metrics:
             return {}
         mean = self.network.likelihood.mean(self.engine.forward(self.theta, data.X))
-        finite = bool(np.isfinite(mean).all())
-        return {
-            m.name: float(m.function(data.y, mean, data.weight)) if finite else math.nan
-            for m in self._metrics
-        }
+        if not np.isfinite(mean).all():
+            return {metric.name: math.nan for metric in self._metrics}
+        return {metric.name: float(metric.function(data.y, mean, data.weight)) for metric in self._metrics}
 
     def _best_so_far(self) -> str:
-        return (
-            f"{self._best.value:.5g} (epoch {self._best.epoch})"
-            if self._validation and self._best.epoch
-            else ""
-        )
+        if self._validation is None or self._best.epoch == 0:
+            return ""
+        return f"{self._best.value:.5g} (epoch {self._best.epoch})"
