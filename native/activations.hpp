@@ -8,7 +8,20 @@
 
 namespace chainrule {
 
-enum class Activation { identity, sigmoid, tanh, relu, leaky_relu, elu, selu, gelu, silu, mish, softplus, unknown };
+enum class Activation {
+    identity,
+    sigmoid,
+    tanh,
+    relu,
+    leaky_relu,
+    elu,
+    selu,
+    gelu,
+    silu,
+    mish,
+    softplus,
+    unknown
+};
 
 inline Activation activation_named(std::string_view name) {
     constexpr std::string_view names[] = {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu",
@@ -74,7 +87,8 @@ template <class T, Activation activation> CHAINRULE_INLINE Response<T> respond(V
 template <class T, Activation activation> void respond_all(T* s_to_h, T* d, std::int64_t n) {
     if (d == nullptr) {
         if constexpr (activation == Activation::identity) return;
-        for (std::int64_t i = 0; i < n; i += LANES<T>) store(s_to_h + i, respond<T, activation>(load(s_to_h + i)).h);
+        for (std::int64_t i = 0; i < n; i += LANES<T>)
+            store(s_to_h + i, respond<T, activation>(load(s_to_h + i)).h);
         return;
     }
     for (std::int64_t i = 0; i < n; i += LANES<T>) {

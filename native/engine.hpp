@@ -60,26 +60,29 @@ public:
     }
 
     // The loss, penalty included; ∂loss/∂θ and ∂loss/∂X where there is a place for them.
-    double loss_and_gradient(const T* theta, const Rows<T>& rows, T* gradient, T* input_gradient, const Penalty& penalty,
-                             Dropout dropout, int n_threads) {
+    double loss_and_gradient(const T* theta, const Rows<T>& rows, T* gradient, T* input_gradient,
+                             const Penalty& penalty, Dropout dropout, int n_threads) {
         dropout.on = dropout.on && has_dropout_;
         double result = 0;
-        with_workspace(rows.n, n_threads, gradient != nullptr, input_gradient != nullptr, [&](Workspace<T>& space) {
-            Team(n_threads).run([&](Team& team, int thread) {
-                Call call{*this, space, team, thread};
-                call.pack_all(theta);
-                double loss = call.gradient_over_chunks(rows, dropout, gradient, input_gradient);
-                if (gradient != nullptr && penalty.l2 != 0) loss += call.add_penalty(penalty, theta, gradient);
-                if (thread == 0) result = loss;
+        with_workspace(
+            rows.n, n_threads, gradient != nullptr, input_gradient != nullptr, [&](Workspace<T>& space) {
+                Team(n_threads).run([&](Team& team, int thread) {
+                    Call call{*this, space, team, thread};
+                    call.pack_all(theta);
+                    double loss = call.gradient_over_chunks(rows, dropout, gradient, input_gradient);
+                    if (gradient != nullptr && penalty.l2 != 0)
+                        loss += call.add_penalty(penalty, theta, gradient);
+                    if (thread == 0) result = loss;
+                });
             });
-        });
         return result;
     }
 
     // Steps over the batches of rows.order, until they are done, `seconds` have gone or a loss is not finite.
     // Returns how many losses were written; after one that is not finite θ is as before that step.
-    std::int64_t run_steps(Descent<T>& descent, const Rows<T>& rows, std::int64_t batch_size, const double* learning_rates,
-                           std::int64_t n_steps, double seconds, double* losses, int n_threads) {
+    std::int64_t run_steps(Descent<T>& descent, const Rows<T>& rows, std::int64_t batch_size,
+                           const double* learning_rates, std::int64_t n_steps, double seconds, double* losses,
+                           int n_threads) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
         std::int64_t done = 0;
         with_workspace(std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
@@ -92,11 +95,15 @@ public:
                 Call call{*this, space, team, thread};
                 call.pack_all(descent.theta);
                 for (std::int64_t k = 0;; ++k) {
-                    // Set before a step, read after it: the barriers of the step are between, so all see the same.
-                    if (thread == 0 && std::chrono::steady_clock::now() >= deadline) last.store(k, std::memory_order_relaxed);
+                    // Set before a step, read after it: the barriers of the step are between, so all see the
+                    // same.
+                    if (thread == 0 && std::chrono::steady_clock::now() >= deadline)
+                        last.store(k, std::memory_order_relaxed);
                     const std::int64_t begin = k * batch_size;
-                    const Rows<T> batch{rows.X, rows.y, rows.weight, rows.order + begin, std::min(batch_size, rows.n - begin)};
-                    const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k], gradient.empty() ? nullptr : gradient.data());
+                    const Rows<T> batch{rows.X, rows.y, rows.weight, rows.order + begin,
+                                        std::min(batch_size, rows.n - begin)};
+                    const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k],
+                                                  gradient.empty() ? nullptr : gradient.data());
                     if (thread == 0) {
                         losses[k] = loss;
                         done = k + 1;
@@ -114,11 +121,17 @@ private:
     // One thread's part of a call.
     struct Call {
         Call(const Engine& engine, Workspace<T>& space, Team& team, int thread = 0)
-            : plan(engine.plan_), has_dropout(engine.has_dropout_), space(space), team(team), passes(plan, space), scratch(space.scratch(thread)) {}
+            : plan(engine.plan_),
+              has_dropout(engine.has_dropout_),
+              space(space),
+              team(team),
+              passes(plan, space),
+              scratch(space.scratch(thread)) {}
 
         template <class Work> void blocks(std::int64_t n_rows, const Work& work) {
             // at most BLOCK_ROWS, and a few blocks for each thread, in whole tiles
-            const std::int64_t share = round_up((n_rows + 2 * team.size() - 1) / (2 * team.size()), TILE_ROWS);
+            const std::int64_t share =
+                round_up((n_rows + 2 * team.size() - 1) / (2 * team.size()), TILE_ROWS);
             const std::int64_t size = std::min(BLOCK_ROWS, share);
             for (std::int64_t block = team.claim(); block * size < n_rows; block = team.claim())
                 work(block * size, std::min(size, n_rows - block * size));
@@ -126,7 +139,8 @@ private:
 
         template <class Work> void groups(const Work& work) {
             const auto n = static_cast<std::int64_t>(space.groups.size());
-            for (std::int64_t k = team.claim(); k < n; k = team.claim()) work(space.groups[static_cast<std::size_t>(k)], static_cast<std::size_t>(k));
+            for (std::int64_t k = team.claim(); k < n; k = team.claim())
+                work(space.groups[static_cast<std::size_t>(k)], static_cast<std::size_t>(k));
         }
 
         void pack_all(const T* theta) {
@@ -138,12 +152,13 @@ private:
             for (std::int64_t i = 0; i < n; ++i)
                 for (std::int64_t j = 0; j < plan.n_logits(); j += PANEL<T>)
                     std::copy_n(space.deltas.back() + panel_row<T>(space.n_rows, row + i, j),
-                                std::min<std::int64_t>(PANEL<T>, plan.n_logits() - j), out + i * plan.n_logits() + j);
+                                std::min<std::int64_t>(PANEL<T>, plan.n_logits() - j),
+                                out + i * plan.n_logits() + j);
         }
 
         // The rows' phase for one chunk: the share of the loss of its rows, −∂loss/∂s down to Δ_1.
-        double rows_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, double total_weight, const Dropout& dropout,
-                          bool with_gradient, T* input_gradient) {
+        double rows_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, double total_weight,
+                          const Dropout& dropout, bool with_gradient, T* input_gradient) {
             blocks(n, [&](std::int64_t row, std::int64_t m) {
                 passes.forward(rows, chunk, row, m, dropout, with_gradient);
                 passes.loss(rows, chunk, row, m, total_weight, scratch);
@@ -161,16 +176,18 @@ private:
         };
         Span span(const Group& group) const {
             const Layer& layer = plan.layers[group.layer];
-            return {layer.weight_start + group.unit * layer.n_inputs, group.n_units * layer.n_inputs, layer.bias_start() + group.unit,
-                    layer.bias ? group.n_units : 0};
+            return {layer.weight_start + group.unit * layer.n_inputs, group.n_units * layer.n_inputs,
+                    layer.bias_start() + group.unit, layer.bias ? group.n_units : 0};
         }
 
-        double gradient_over_chunks(const Rows<T>& rows, const Dropout& dropout, T* gradient, T* input_gradient) {
+        double gradient_over_chunks(const Rows<T>& rows, const Dropout& dropout, T* gradient,
+                                    T* input_gradient) {
             const double total_weight = rows.total_weight();
             double loss = 0;
             for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
                 const std::int64_t n = std::min(CHUNK_ROWS, rows.n - chunk);
-                loss += rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr, input_gradient);
+                loss +=
+                    rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr, input_gradient);
                 if (gradient != nullptr)
                     groups([&](const Group& group, std::size_t) {
                         const T* const bias = passes.weight_gradient(group, n, scratch);
@@ -207,26 +224,32 @@ private:
 
         static double penalised_squares(const Penalty& penalty, const T* theta, const Span& at) {
             if (penalty.l2 == 0) return 0;
-            return sum_of_squares(theta + at.weight, at.n_weights) + (penalty.biases ? sum_of_squares(theta + at.bias, at.n_biases) : 0);
+            return sum_of_squares(theta + at.weight, at.n_weights) +
+                   (penalty.biases ? sum_of_squares(theta + at.bias, at.n_biases) : 0);
         }
 
         double add_penalty(const Penalty& penalty, const T* theta, T* gradient) {
             const T l2 = static_cast<T>(penalty.l2);
             return 0.5 * penalty.l2 * sum_over_groups([&](const Group& group) {
                        const Span at = span(group);
-                       for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i) gradient[i] += l2 * theta[i];
+                       for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i)
+                           gradient[i] += l2 * theta[i];
                        if (penalty.biases)
-                           for (std::int64_t i = at.bias; i < at.bias + at.n_biases; ++i) gradient[i] += l2 * theta[i];
+                           for (std::int64_t i = at.bias; i < at.bias + at.n_biases; ++i)
+                               gradient[i] += l2 * theta[i];
                        return penalised_squares(penalty, theta, at);
                    });
         }
 
-        // N13: one step on one batch. Returns its loss, penalty included; takes no step where that is not finite.
-        double step(Descent<T>& descent, const Rows<T>& batch, std::int64_t steps_done, double learning_rate, T* gradient) {
+        // N13: one step on one batch. Returns its loss, penalty included; takes no step where that is not
+        // finite.
+        double step(Descent<T>& descent, const Rows<T>& batch, std::int64_t steps_done, double learning_rate,
+                    T* gradient) {
             const Dropout dropout{has_dropout, descent.dropout_seed, static_cast<std::uint64_t>(steps_done)};
             const StepNumbers<T> numbers(descent.optimizer, learning_rate, steps_done + 1);
             if (gradient == nullptr) {
-                const double loss = rows_phase(batch, 0, batch.n, batch.total_weight(), dropout, true, nullptr);
+                const double loss =
+                    rows_phase(batch, 0, batch.n, batch.total_weight(), dropout, true, nullptr);
                 if (!std::isfinite(loss)) return loss;
                 groups([&](const Group& group, std::size_t k) {
                     const T* const bias = passes.weight_gradient(group, batch.n, scratch);
@@ -255,19 +278,23 @@ private:
             if (!std::isfinite(clip_norm)) return 1;
             const double norm = std::sqrt(sum_over_groups([&](const Group& group) {
                 const Span at = span(group);
-                return sum_of_squares(gradient + at.weight, at.n_weights) + sum_of_squares(gradient + at.bias, at.n_biases);
+                return sum_of_squares(gradient + at.weight, at.n_weights) +
+                       sum_of_squares(gradient + at.bias, at.n_biases);
             }));
             return norm > clip_norm ? static_cast<T>(clip_norm / norm) : T(1);
         }
 
-        void move(Descent<T>& descent, const StepNumbers<T>& numbers, const Group& group, const T* weight_gradient, const T* bias_gradient, T l2) {
+        void move(Descent<T>& descent, const StepNumbers<T>& numbers, const Group& group,
+                  const T* weight_gradient, const T* bias_gradient, T l2) {
             const Span at = span(group);
             const auto stretch = [&](std::int64_t start) {
-                return Stretch<T>{descent.theta + start, descent.first + start, descent.second == nullptr ? nullptr : descent.second + start};
+                return Stretch<T>{descent.theta + start, descent.first + start,
+                                  descent.second == nullptr ? nullptr : descent.second + start};
             };
             const Rule rule = descent.optimizer.rule;
             step_stretch<T>(rule, numbers, stretch(at.weight), weight_gradient, at.n_weights, l2, true);
-            step_stretch<T>(rule, numbers, stretch(at.bias), bias_gradient, at.n_biases, descent.penalty.biases ? l2 : T(0), descent.decay_biases);
+            step_stretch<T>(rule, numbers, stretch(at.bias), bias_gradient, at.n_biases,
+                            descent.penalty.biases ? l2 : T(0), descent.decay_biases);
             passes.pack(descent.theta, group);
         }
 
@@ -280,7 +307,8 @@ private:
     };
 
     // The workspace goes on from call to call; a call beside another one gets its own.
-    template <class Work> void with_workspace(std::int64_t n_rows, int n_threads, bool backward, bool to_input, const Work& work) {
+    template <class Work> void with_workspace(std::int64_t n_rows, int n_threads, bool backward,
+                                              bool to_input, const Work& work) {
         const std::int64_t rows = std::min(n_rows, CHUNK_ROWS);
         std::unique_lock lock(mutex_, std::try_to_lock);
         if (!lock.owns_lock()) {

@@ -44,7 +44,8 @@ template <class T, Likelihood likelihood> CHAINRULE_INLINE LossAndSlope<T> of_on
 
 // Logits and y (n_outputs, stride): the loss of rows [0, n_rows), and −e in the place of the logits.
 template <class T, Likelihood likelihood>
-void independent_outputs(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride, std::int64_t n_outputs) {
+void independent_outputs(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride,
+                         std::int64_t n_outputs) {
     for (std::int64_t i = 0; i < n_rows; i += LANES<T>) {
         Vec<T> sum{};
         for (std::int64_t k = 0; k < n_outputs; ++k) {
@@ -57,7 +58,8 @@ void independent_outputs(T* s, const T* y, T* loss, std::int64_t n_rows, std::in
 }
 
 template <class T>
-void categorical(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride, std::int64_t n_classes) {  // N7
+void categorical(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride,
+                 std::int64_t n_classes) {  // N7
     for (std::int64_t i = 0; i < n_rows; i += LANES<T>) {
         T* const column = s + i;
         const Vec<T> label = load(y + i), zero{};
@@ -81,8 +83,8 @@ void categorical(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t st
 
 // stride and the rows that may be read are multiples of the lanes.
 template <class T>
-void loss_and_slope(Likelihood likelihood, T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride,
-                    std::int64_t n_logits) {
+void loss_and_slope(Likelihood likelihood, T* s, const T* y, T* loss, std::int64_t n_rows,
+                    std::int64_t stride, std::int64_t n_logits) {
     using L = Likelihood;
     switch (likelihood) {
         case L::normal: return independent_outputs<T, L::normal>(s, y, loss, n_rows, stride, n_logits);

@@ -84,7 +84,8 @@ template <class T> CHAINRULE_INLINE Vec<T> expm1_nonpositive(Vec<T> x) {
 template <class T> CHAINRULE_INLINE Vec<T> log_positive(Vec<T> x) {
     using F = Float<T>;
     using I = Int<T>;
-    const Vec<I> offset = broadcast<I>((I(F::bias) << F::mantissa_bits) - bits<I, T>(broadcast<T>(T(0.70710678118654752)))[0]);
+    const Vec<I> offset =
+        broadcast<I>((I(F::bias) << F::mantissa_bits) - bits<I, T>(broadcast<T>(T(0.70710678118654752)))[0]);
     const Vec<I> shifted = bits<I, T>(x) + offset;
     const Vec<I> n = (shifted >> F::mantissa_bits) - F::bias;
     const Vec<T> m = bits<T, I>(bits<I, T>(x) - (n << F::mantissa_bits));

@@ -37,7 +37,8 @@ template <class T> struct StepNumbers {
           epsilon(static_cast<T>(o.epsilon)) {
         if (o.rule == Rule::adam) {
             const auto steps = static_cast<double>(t);
-            eta = static_cast<T>(learning_rate * std::sqrt(1 - std::pow(o.beta_2, steps)) / (1 - std::pow(o.beta_1, steps)));
+            eta = static_cast<T>(learning_rate * std::sqrt(1 - std::pow(o.beta_2, steps)) /
+                                 (1 - std::pow(o.beta_1, steps)));
         }
     }
 };
@@ -72,7 +73,8 @@ template <class T, Rule rule>
 void step_stretch(const StepNumbers<T>& numbers, Stretch<T> at, const T* g, std::int64_t n, T l2, T keep) {
     std::int64_t i = 0;
     for (; i + LANES<T> <= n; i += LANES<T>)
-        step_lanes<T, rule>(numbers, at.theta + i, load(g + i) + l2 * load(at.theta + i), at.a + i, at.u + i, keep);
+        step_lanes<T, rule>(numbers, at.theta + i, load(g + i) + l2 * load(at.theta + i), at.a + i, at.u + i,
+                            keep);
     if (i == n) return;
     T theta[LANES<T>] = {}, a[LANES<T>] = {}, u[LANES<T>] = {}, last[LANES<T>] = {};
     const auto bytes = static_cast<std::size_t>(n - i) * sizeof(T);
@@ -87,9 +89,11 @@ void step_stretch(const StepNumbers<T>& numbers, Stretch<T> at, const T* g, std:
     if (second) std::memcpy(at.u + i, u, bytes);
 }
 
-// One step on n parameters with the gradient g, l2 times θ added to it; `decayed` says whether decay acts here.
+// One step on n parameters with the gradient g, l2 times θ added to it; `decayed` says whether decay acts
+// here.
 template <class T>
-void step_stretch(Rule rule, const StepNumbers<T>& numbers, Stretch<T> at, const T* g, std::int64_t n, T l2, bool decayed) {
+void step_stretch(Rule rule, const StepNumbers<T>& numbers, Stretch<T> at, const T* g, std::int64_t n, T l2,
+                  bool decayed) {
     const T keep = decayed ? numbers.keep : T(1);
     switch (rule) {
         case Rule::sgd: return step_stretch<T, Rule::sgd>(numbers, at, g, n, l2, keep);

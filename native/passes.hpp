@@ -40,12 +40,16 @@ public:
     void pack(const T* theta, const Group& group) const {
         const Layer& layer = plan_.layers[group.layer];
         const std::int64_t d = layer.n_inputs, last = group.unit + group.n_units;
-        T* const forward = space_.weights_forward[group.layer] + panel_row<T>(d, 0, group.unit) + group.unit % PANEL<T>;
+        T* const forward =
+            space_.weights_forward[group.layer] + panel_row<T>(d, 0, group.unit) + group.unit % PANEL<T>;
         const T* const w = theta + layer.weight_start + group.unit * d;
         for (std::int64_t k = 0; k < d; k += 16)  // a square at a time: reads and writes both stay near
             for (std::int64_t u = 0; u < group.n_units; ++u)
-                for (std::int64_t i = k; i < std::min(k + 16, d); ++i) forward[i * PANEL<T> + u] = w[u * d + i];
-        if (layer.bias) std::copy_n(theta + layer.bias_start() + group.unit, group.n_units, space_.biases[group.layer] + group.unit);
+                for (std::int64_t i = k; i < std::min(k + 16, d); ++i)
+                    forward[i * PANEL<T> + u] = w[u * d + i];
+        if (layer.bias)
+            std::copy_n(theta + layer.bias_start() + group.unit, group.n_units,
+                        space_.biases[group.layer] + group.unit);
         if (!space_.backward || (group.layer == 0 && !space_.to_input)) return;
         T* const backward = space_.weights_backward[group.layer];
         for (std::int64_t u = group.unit; u < last; ++u)
@@ -54,9 +58,10 @@ public:
                             backward + panel_row<T>(layer.units, u, j));
     }
 
-    // N4 for n rows of the chunk from `row` on; the logits come to lie in deltas[top]. `with_slopes`: keep r' too.
-    void forward(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout,
-                 bool with_slopes) const {
+    // N4 for n rows of the chunk from `row` on; the logits come to lie in deltas[top]. `with_slopes`: keep r'
+    // too.
+    void forward(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
+                 const Dropout& dropout, bool with_slopes) const {
         gather(rows, chunk, row, n, dropout);
         const std::size_t top = plan_.layers.size() - 1;
         for (std::size_t l = 0; l <= top; ++l) {
@@ -64,8 +69,8 @@ public:
             T* const H = l == top ? space_.deltas[l] : space_.inputs[l + 1];
             for (std::int64_t j = 0; j < layer.units; j += PANEL<T>) {
                 T* const c = H + panel_row<T>(space_.n_rows, row, j);
-                product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l], layer.n_inputs, j,
-                                 layer.units, space_.biases[l] + j, c);  // N1
+                product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l],
+                                 layer.n_inputs, j, layer.units, space_.biases[l] + j, c);  // N1
                 if (l == top) continue;
                 T* const d = with_slopes ? space_.deltas[l] + panel_row<T>(space_.n_rows, row, j) : nullptr;
                 respond_all<T>(layer.activation, c, d, n * PANEL<T>);  // N2, and r' for N9
@@ -75,34 +80,42 @@ public:
     }
 
     // The loss of n rows into row_losses, weighted; −e over Σw (N9 at the top) in the place of the logits.
-    void loss(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, double total_weight, T* scratch) const {
-        const std::int64_t stride = round_up(n, LANES<T>), n_logits = plan_.n_logits(), n_columns = plan_.n_columns;
+    void loss(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, double total_weight,
+              T* scratch) const {
+        const std::int64_t stride = round_up(n, LANES<T>), n_logits = plan_.n_logits(),
+                           n_columns = plan_.n_columns;
         T *const s = scratch, *const y = s + n_logits * stride, *const losses = y + n_columns * stride;
         std::fill(s, losses, T(0));
         T* const logits = space_.deltas.back();
         for (std::int64_t i = 0; i < n; ++i) {
-            for (std::int64_t c = 0; c < n_logits; ++c) s[c * stride + i] = logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>];
+            for (std::int64_t c = 0; c < n_logits; ++c)
+                s[c * stride + i] = logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>];
             const T* const target = rows.y + rows.at(chunk + row + i) * n_columns;
             for (std::int64_t c = 0; c < n_columns; ++c) y[c * stride + i] = target[c];
         }
         loss_and_slope<T>(plan_.likelihood, s, y, losses, n, stride, n_logits);
         for (std::int64_t i = 0; i < n; ++i) {
-            const double weight = rows.weight == nullptr ? 1 : static_cast<double>(rows.weight[rows.at(chunk + row + i)]);
+            const double weight =
+                rows.weight == nullptr ? 1 : static_cast<double>(rows.weight[rows.at(chunk + row + i)]);
             const double share = weight / total_weight;
             // a row of weight 0 counts for nothing, though its loss be infinite
-            space_.row_losses[static_cast<std::size_t>(row + i)] = weight == 0 ? 0 : share * static_cast<double>(losses[i]);
+            space_.row_losses[static_cast<std::size_t>(row + i)] =
+                weight == 0 ? 0 : share * static_cast<double>(losses[i]);
             for (std::int64_t c = 0; c < n_logits; ++c)
-                logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>] = weight == 0 ? T(0) : s[c * stride + i] * static_cast<T>(share);
+                logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>] =
+                    weight == 0 ? T(0) : s[c * stride + i] * static_cast<T>(share);
         }
     }
 
-    // N9 and N10 for n rows: from Δ_L down to Δ_1, and to ∂loss/∂X (n_rows of the call, n_inputs) where it is wanted.
-    void backward(std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout, T* input_gradient, T* scratch) const {
+    // N9 and N10 for n rows: from Δ_L down to Δ_1, and to ∂loss/∂X (n_rows of the call, n_inputs) where it is
+    // wanted.
+    void backward(std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout,
+                  T* input_gradient, T* scratch) const {
         for (std::size_t l = plan_.layers.size() - 1; l > 0 || input_gradient != nullptr; --l) {
             const Layer& layer = plan_.layers[l];
             for (std::int64_t j = 0; j < layer.n_inputs; j += PANEL<T>) {
-                product_panel<T>(space_.deltas[l], space_.n_rows, row, n, space_.weights_backward[l], layer.units, j,
-                                 layer.n_inputs, space_.zeros, scratch);  // N10
+                product_panel<T>(space_.deltas[l], space_.n_rows, row, n, space_.weights_backward[l],
+                                 layer.units, j, layer.n_inputs, space_.zeros, scratch);  // N10
                 if (l > 0) {
                     T* const delta = space_.deltas[l - 1] + panel_row<T>(space_.n_rows, row, j);
                     for (std::int64_t i = 0; i < n * PANEL<T>; i += LANES<T>)
@@ -124,9 +137,11 @@ public:
         const Layer& layer = plan_.layers[group.layer];
         const std::int64_t stride = round_up(layer.n_inputs, PANEL<T>), d = layer.n_inputs;
         const T* const delta = space_.deltas[group.layer];
-        transposed_product<T>(delta, space_.inputs[group.layer], space_.n_rows, n, group.unit, group.n_units, d, false, scratch, stride);  // N11
+        transposed_product<T>(delta, space_.inputs[group.layer], space_.n_rows, n, group.unit, group.n_units,
+                              d, false, scratch, stride);  // N11
         if (stride != d)
-            for (std::int64_t u = 1; u < group.n_units; ++u) std::copy_n(scratch + u * stride, d, scratch + u * d);
+            for (std::int64_t u = 1; u < group.n_units; ++u)
+                std::copy_n(scratch + u * stride, d, scratch + u * d);
         T* const bias = scratch + GROUP_UNITS<T> * space_.gradient_stride;
         const T* const column = delta + panel_row<T>(space_.n_rows, 0, group.unit) + group.unit % PANEL<T>;
         std::fill_n(bias, group.n_units, T(0));
@@ -137,7 +152,8 @@ public:
     }
 
 private:
-    void gather(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout) const {
+    void gather(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
+                const Dropout& dropout) const {
         const std::int64_t d = plan_.n_inputs();
         for (std::int64_t j = 0; j < d; j += PANEL<T>) {
             T* const c = space_.inputs[0] + panel_row<T>(space_.n_rows, row, j);
@@ -148,14 +164,17 @@ private:
         }
     }
 
-    // Drop from the panel of column j of the input of layer `level`, for n rows; `row` is counted from the batch's first.
-    void drop(std::size_t level, std::int64_t row, std::int64_t n, std::int64_t j, const Dropout& dropout, T* c, T* d) const {
+    // Drop from the panel of column j of the input of layer `level`, for n rows; `row` is counted from the
+    // batch's first.
+    void drop(std::size_t level, std::int64_t row, std::int64_t n, std::int64_t j, const Dropout& dropout,
+              T* c, T* d) const {
         const Layer& layer = plan_.layers[level];
         if (!dropout.on || layer.dropout == 0) return;
         const std::uint64_t key = stream_key(dropout.seed, dropout.step, level);
         const std::int64_t width = std::min<std::int64_t>(PANEL<T>, layer.n_inputs - j);
         for (std::int64_t i = 0; i < n; ++i)
-            drop_units<T>(c + i * PANEL<T>, d == nullptr ? nullptr : d + i * PANEL<T>, key, row + i, j, width, layer.dropout);
+            drop_units<T>(c + i * PANEL<T>, d == nullptr ? nullptr : d + i * PANEL<T>, key, row + i, j, width,
+                          layer.dropout);
     }
 
     const Plan& plan_;

@@ -48,11 +48,16 @@ struct Group {
 // One allocation for everything between x and the gradient; it serves call after call.
 template <class T> class Workspace {
 public:
-    // For chunks of n_rows rows. Weights are packed for the backward pass where it goes (to the input if asked).
+    // For chunks of n_rows rows. Weights are packed for the backward pass where it goes (to the input if
+    // asked).
     Workspace(const Plan& plan, std::int64_t n_rows, int n_threads, bool backward, bool to_input)
-        : n_rows(n_rows), n_threads(n_threads), backward(backward), to_input(to_input) {
+        : n_rows(n_rows),
+          n_threads(n_threads),
+          backward(backward),
+          to_input(to_input) {
         const std::size_t L = plan.layers.size();
-        for (auto* places : {&weights_forward, &weights_backward, &biases, &inputs, &deltas}) places->resize(L);
+        for (auto* places : {&weights_forward, &weights_backward, &biases, &inputs, &deltas})
+            places->resize(L);
         std::int64_t widest = 0;
         for (std::size_t l = 0; l < L; ++l) {
             const Layer& layer = plan.layers[l];
@@ -77,7 +82,8 @@ public:
                                           backward ? GROUP_UNITS<T> * (gradient_stride + 1) : 0}),
                                 64);
         const std::int64_t zeros_at = take(PANEL<T>), scratch_at = take(scratch_size * n_threads);
-        memory_.reset(static_cast<T*>(::operator new(static_cast<std::size_t>(total) * sizeof(T), std::align_val_t{64})));
+        memory_.reset(static_cast<T*>(
+            ::operator new(static_cast<std::size_t>(total) * sizeof(T), std::align_val_t{64})));
         T* const base = memory_.get();
         std::fill(base, base + total, T(0));
         for (std::size_t l = 0; l < L; ++l) {
@@ -95,7 +101,8 @@ public:
 
     // Whether a call with these needs can use this workspace.
     bool serves(std::int64_t rows, int threads, bool wants_backward, bool wants_input) const {
-        return rows <= n_rows && threads <= n_threads && (backward || !wants_backward) && (to_input || !wants_input);
+        return rows <= n_rows && threads <= n_threads && (backward || !wants_backward) &&
+               (to_input || !wants_input);
     }
 
     T* scratch(int thread) const { return scratch_ + scratch_size * thread; }

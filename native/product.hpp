@@ -3,8 +3,8 @@
 // A matrix with n rows is kept in panels of PANEL<T> columns: element (i, j) is at
 // [j / PANEL][i][j % PANEL], and the last panel is filled up. The one layout serves three times: as the left
 // factor of the forward and backward products (a row's columns lie together), as the right factor (a panel's
-// rows lie together), and as both factors of Δᵀ H. Every element is one sum in one order, whoever computes it:
-// the sum is cut into blocks of SUM_BLOCK, and the partial sums go on from block to block.
+// rows lie together), and as both factors of Δᵀ H. Every element is one sum in one order, whoever computes
+// it: the sum is cut into blocks of SUM_BLOCK, and the partial sums go on from block to block.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,9 @@ template <class T> inline constexpr int PANEL = 2 * LANES<T>;  // columns of a p
 inline constexpr int TILE_ROWS = VECTOR_BYTES == 64 ? 8 : 6;
 inline constexpr std::int64_t SUM_BLOCK = 256;  // a panel's block fits the first cache
 
-inline constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+inline constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
 
 // Elements of a matrix in panels.
 template <class T> constexpr std::int64_t panels_size(std::int64_t n_rows, std::int64_t n_columns) {
@@ -28,7 +30,8 @@ template <class T> constexpr std::int64_t panels_size(std::int64_t n_rows, std::
 }
 
 // Where row i of the panel with column j begins; add j % PANEL for the element.
-template <class T> CHAINRULE_INLINE std::int64_t panel_row(std::int64_t n_rows, std::int64_t i, std::int64_t j) {
+template <class T> CHAINRULE_INLINE std::int64_t panel_row(std::int64_t n_rows, std::int64_t i,
+                                                           std::int64_t j) {
     return (j / PANEL<T>)*n_rows * PANEL<T> + i * PANEL<T>;
 }
 
@@ -58,7 +61,8 @@ void tile_of_product(const T* A, std::int64_t a_rows, std::int64_t row, const T*
                      std::int64_t k_end, const T* start, T* c) {
     Vec<T> acc[M][V];
     for (int r = 0; r < M; ++r)
-        for (int v = 0; v < V; ++v) acc[r][v] = load(k_begin == 0 ? start + v * LANES<T> : c + r * PANEL<T> + v * LANES<T>);
+        for (int v = 0; v < V; ++v)
+            acc[r][v] = load(k_begin == 0 ? start + v * LANES<T> : c + r * PANEL<T> + v * LANES<T>);
     for (std::int64_t k = k_begin; k < k_end; k += PANEL<T>)
         accumulate<T, M, V, PANEL<T>, 1>(acc, A + panel_row<T>(a_rows, row, k), b + k * PANEL<T>,
                                          std::min<std::int64_t>(PANEL<T>, k_end - k));
@@ -69,7 +73,8 @@ void tile_of_product(const T* A, std::int64_t a_rows, std::int64_t row, const T*
 // One tile of Aᵀ B: M columns of A from `a` on (PANEL apart along the sum), V vectors of B.
 // Starts from zero or from what is in c.
 template <class T, int M, int V>
-void tile_of_transposed(const T* a, const T* b, std::int64_t n_k, bool from_zero, T* c, std::int64_t c_stride) {
+void tile_of_transposed(const T* a, const T* b, std::int64_t n_k, bool from_zero, T* c,
+                        std::int64_t c_stride) {
     Vec<T> acc[M][V];
     for (int r = 0; r < M; ++r)
         for (int v = 0; v < V; ++v) acc[r][v] = from_zero ? Vec<T>{} : load(c + r * c_stride + v * LANES<T>);
@@ -79,14 +84,17 @@ void tile_of_transposed(const T* a, const T* b, std::int64_t n_k, bool from_zero
 }
 
 template <class T> struct Tiles {
-    using Product = void (*)(const T*, std::int64_t, std::int64_t, const T*, std::int64_t, std::int64_t, const T*, T*);
+    using Product = void (*)(const T*, std::int64_t, std::int64_t, const T*, std::int64_t, std::int64_t,
+                             const T*, T*);
     using Transposed = void (*)(const T*, const T*, std::int64_t, bool, T*, std::int64_t);
 
     template <int... M> static constexpr auto products(std::integer_sequence<int, M...>) {
-        return std::array<std::array<Product, 2>, sizeof...(M)>{{{&tile_of_product<T, M + 1, 1>, &tile_of_product<T, M + 1, 2>}...}};
+        return std::array<std::array<Product, 2>, sizeof...(M)>{
+            {{&tile_of_product<T, M + 1, 1>, &tile_of_product<T, M + 1, 2>}...}};
     }
     template <int... M> static constexpr auto transposeds(std::integer_sequence<int, M...>) {
-        return std::array<std::array<Transposed, 2>, sizeof...(M)>{{{&tile_of_transposed<T, M + 1, 1>, &tile_of_transposed<T, M + 1, 2>}...}};
+        return std::array<std::array<Transposed, 2>, sizeof...(M)>{
+            {{&tile_of_transposed<T, M + 1, 1>, &tile_of_transposed<T, M + 1, 2>}...}};
     }
     // [rows − 1][vectors − 1]
     static constexpr auto product = products(std::make_integer_sequence<int, TILE_ROWS>{});
@@ -98,27 +106,29 @@ template <class T> CHAINRULE_INLINE int vectors_at(std::int64_t j, std::int64_t 
     return n_columns - j > LANES<T> ? 2 : 1;
 }
 
-// c (n_rows, PANEL) = start + A[row …, :] B[:, panel of column j]; A (a_rows, n_k) and B (n_k, n_columns) in panels.
+// c (n_rows, PANEL) = start + A[row …, :] B[:, panel of column j]; A (a_rows, n_k) and B (n_k, n_columns) in
+// panels.
 template <class T>
-void product_panel(const T* A, std::int64_t a_rows, std::int64_t row, std::int64_t n_rows, const T* B, std::int64_t n_k,
-                   std::int64_t j, std::int64_t n_columns, const T* start, T* c) {
+void product_panel(const T* A, std::int64_t a_rows, std::int64_t row, std::int64_t n_rows, const T* B,
+                   std::int64_t n_k, std::int64_t j, std::int64_t n_columns, const T* start, T* c) {
     const T* b = B + panel_row<T>(n_k, 0, j);
     const int v = vectors_at<T>(j, n_columns) - 1;
     for (std::int64_t k = 0; k < n_k; k += SUM_BLOCK) {
         const std::int64_t k_end = std::min(k + SUM_BLOCK, n_k);
         for (std::int64_t i = 0; i < n_rows; i += TILE_ROWS) {
             const std::int64_t m = std::min<std::int64_t>(TILE_ROWS, n_rows - i);
-            Tiles<T>::product[static_cast<std::size_t>(m - 1)][static_cast<std::size_t>(v)](A, a_rows, row + i, b, k, k_end, start,
-                                                                                       c + i * PANEL<T>);
+            Tiles<T>::product[static_cast<std::size_t>(m - 1)][static_cast<std::size_t>(v)](
+                A, a_rows, row + i, b, k, k_end, start, c + i * PANEL<T>);
         }
     }
 }
 
-// c (n_units, c_stride) = Δ[:, unit …]ᵀ H over n_rows rows, both in panels of a_rows rows; the units lie in one panel.
-// With `more`, the sum goes on from what is in c. c_stride is a multiple of PANEL.
+// c (n_units, c_stride) = Δ[:, unit …]ᵀ H over n_rows rows, both in panels of a_rows rows; the units lie in
+// one panel. With `more`, the sum goes on from what is in c. c_stride is a multiple of PANEL.
 template <class T>
-void transposed_product(const T* delta, const T* H, std::int64_t a_rows, std::int64_t n_rows, std::int64_t unit,
-                        std::int64_t n_units, std::int64_t n_columns, bool more, T* c, std::int64_t c_stride) {
+void transposed_product(const T* delta, const T* H, std::int64_t a_rows, std::int64_t n_rows,
+                        std::int64_t unit, std::int64_t n_units, std::int64_t n_columns, bool more, T* c,
+                        std::int64_t c_stride) {
     const std::int64_t n_tiles = (n_units + TILE_ROWS - 1) / TILE_ROWS;
     for (std::int64_t j = 0; j < n_columns; j += PANEL<T>) {
         const int v = vectors_at<T>(j, n_columns) - 1;
@@ -128,8 +138,8 @@ void transposed_product(const T* delta, const T* H, std::int64_t a_rows, std::in
                 const std::int64_t first = n_units * t / n_tiles, m = n_units * (t + 1) / n_tiles - first;
                 const std::int64_t column = unit + first;
                 Tiles<T>::transposed[static_cast<std::size_t>(m - 1)][static_cast<std::size_t>(v)](
-                    delta + panel_row<T>(a_rows, k, column) + column % PANEL<T>, H + panel_row<T>(a_rows, k, j), n_k,
-                    k == 0 && !more, c + first * c_stride + j, c_stride);
+                    delta + panel_row<T>(a_rows, k, column) + column % PANEL<T>,
+                    H + panel_row<T>(a_rows, k, j), n_k, k == 0 && !more, c + first * c_stride + j, c_stride);
             }
         }
     }

@@ -35,9 +35,11 @@ struct RowBits {
     }
 };
 
-// Drop n units of a row, from `first` on, with probability rate; scale the kept ones in h, and in d where given.
+// Drop n units of a row, from `first` on, with probability rate; scale the kept ones in h, and in d where
+// given.
 template <class T>
-void drop_units(T* h, T* d, std::uint64_t key, std::int64_t row, std::int64_t first, std::int64_t n, double rate) {
+void drop_units(T* h, T* d, std::uint64_t key, std::int64_t row, std::int64_t first, std::int64_t n,
+                double rate) {
     const RowBits bits(key, static_cast<std::uint64_t>(row));
     const auto threshold = static_cast<std::uint32_t>(rate * 4294967296.0);
     const T scale = static_cast<T>(1 / (1 - rate));
