@@ -1,0 +1,249 @@
+"""From a table to the matrix X of inputs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import InputError
+from chainrule.tables.encodings import (
+    Category,
+    Dropped,
+    Encoding,
+    check_content,
+    describe_encoding,
+    fit_encoding,
+    restore_encoding,
+)
+from chainrule.tables.schema import Column, Table, open_table
+
+
+class TableEncoder:
+    """Finds out what each column of a table is, and turns such tables into numbers.
+
+    Numbers are centred at the median, scaled by the distance of the quartiles and smoothly clipped to
+    ±3. Text, categoricals and booleans get one input for each category, the rare ones of them together.
+    Dates give a trend and their place in year, week and day. Where values were missing at fit, an input
+    says so. A column that says nothing (constant, all missing, or text that is different in every row) is
+    dropped. The result is finite whatever the table holds.
+
+    Parameters
+    ----------
+    categorical_features : sequence of str, int or bool, or None, default None
+        Columns that are categories although they hold numbers or dates: their names, their places from
+        0, or a mask with an entry for every column.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        How many columns the table had.
+    feature_names_in_ : ndarray of str, (n_features_in_,)
+        Their names; there only when the table had names that are all strings.
+
+    Examples
+    --------
+    >>> from chainrule.tables import TableEncoder
+    >>> rows = [[1.0, "red"], [2.0, "blue"], [4.0, "red"], [None, "blue"]]
+    >>> encoder = TableEncoder().fit(rows)
+    >>> encoder.input_names
+    ('x0', 'x0 is missing', 'x1 = red')
+    >>> encoder.transform([[2.0, "red"], [None, "green"]], dtype="float64")
+    array([[0., 0., 1.],
+           [0., 1., 0.]])
+    """
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    def __init__(self, categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None):
+        self.categorical_features = categorical_features
+        self._names: tuple[str, ...] = ()
+        self._encodings: tuple[Encoding, ...] = ()
+
+    def fit(self, table: Any) -> Self:
+        """Find out what each column is.
+
+        Parameters
+        ----------
+        table : pandas, polars or pyarrow table, ndarray (n_rows, n_columns), or list of rows
+            The table; what narwhals takes for a data frame is one too.
+
+        Returns
+        -------
+        TableEncoder
+            Itself.
+
+        Raises
+        ------
+        InputError
+            When it is no table, has no rows or columns, has cells that are neither text, number, boolean
+            nor date, mixes them in a column, or when no column says anything.
+        """
+        source = open_table(table)
+        forced = _places(self.categorical_features, source)
+        encodings = tuple(
+            fit_encoding(source.read(number, categorical=number in forced))
+            for number in range(len(source.names))
+        )
+        if all(encoding.kind == "dropped" for encoding in encodings):
+            found = zip(source.names[:5], encodings[:5], strict=True)
+            reasons = ", ".join(f"{name!r} ({encoding.note})" for name, encoding in found)
+            more = ", …" if len(encodings) > 5 else ""
+            raise InputError(
+                f"No column says anything about the rows (n_samples={source.n_rows}): {reasons}{more}. "
+                "A table needs a column whose values differ, and text must repeat."
+            )
+        self._set(source.names, source.named, encodings)
+        return self
+
+    def transform(self, table: Any, dtype: str = "float32") -> NDArray[np.floating[Any]]:
+        """Return the inputs of a table's rows.
+
+        Parameters
+        ----------
+        table : as for `fit`
+            Its columns must be those of the fit: the same number, and the same names in the same order
+            where both tables have names. Columns that were dropped are not looked at.
+        dtype : {"float32", "float64"}, default "float32"
+            The dtype of the result; all is computed in float64.
+
+        Returns
+        -------
+        ndarray, (n_rows, n_inputs)
+            C-contiguous, finite, all entries from −3 to 3.
+
+        Raises
+        ------
+        InputError
+            When it is no table, or has other columns or other contents than at fit.
+        """
+        if not self._encodings:
+            raise InputError("This TableEncoder has seen no table yet: call fit(table) first.")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise InputError(f"dtype={dtype!r} is not possible; choose 'float32' or 'float64'.")
+        source = open_table(table)
+        self._require_same_columns(source)
+        X = np.zeros((source.n_rows, self.n_inputs), dtype=dtype)
+        first = 0
+        for number, (name, encoding) in enumerate(zip(self._names, self._encodings, strict=True)):
+            if isinstance(encoding, Dropped):
+                continue
+            values = source.read(number, categorical=isinstance(encoding, Category))
+            check_content(encoding, values)
+            last = first + len(encoding.input_names(name))
+            encoding.write(values, X[:, first:last])
+            first = last
+        return X
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What was found about each column."""
+        found = zip(self._names, self._encodings, strict=True)
+        return tuple(Column(name, encoding.kind, encoding.note) for name, encoding in found)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The name of each input, such as "age", "age is missing" or "colour = red"."""
+        found = zip(self._names, self._encodings, strict=True)
+        return tuple(input_name for name, encoding in found for input_name in encoding.input_names(name))
+
+    @property
+    def n_inputs(self) -> int:
+        """How many columns X has."""
+        return len(self.input_names)
+
+    def describe(self) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+        """Return all that was found, as a description for JSON and arrays.
+
+        Returns
+        -------
+        description : dict
+            Whether the names are the table's own, and name, kind and settings of each column.
+        arrays : dict of ndarray
+            "scaling", (n_features_in_, 2): centre and scale of each column, (0, 1) where it has none.
+        """
+        described = [describe_encoding(encoding) for encoding in self._encodings]
+        columns = [
+            {"name": name, **settings} for name, (settings, _) in zip(self._names, described, strict=True)
+        ]
+        scaling = np.array([scaling for _, scaling in described], dtype=np.float64)
+        return {"named": hasattr(self, "feature_names_in_"), "columns": columns}, {"scaling": scaling}
+
+    @classmethod
+    def from_description(
+        cls, description: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]
+    ) -> "TableEncoder":
+        """Return the encoder that `describe` described; it transforms to the same bits."""
+        columns = description["columns"]
+        encodings = tuple(
+            restore_encoding(column, centre, scale)
+            for column, (centre, scale) in zip(columns, arrays["scaling"].tolist(), strict=True)
+        )
+        encoder = cls()
+        encoder._set(tuple(column["name"] for column in columns), description["named"], encodings)
+        return encoder
+
+    def _set(self, names: tuple[str, ...], named: bool, encodings: tuple[Encoding, ...]) -> None:
+        self._names, self._encodings = names, encodings
+        self.n_features_in_ = len(names)
+        if named:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _require_same_columns(self, source: Table) -> None:
+        # in scikit-learn's words, which people know and its estimator checks ask for
+        if source.named and hasattr(self, "feature_names_in_") and source.names != self._names:
+            message = "The feature names should match those that were passed during fit.\n"
+            unseen = sorted(set(source.names) - set(self._names))
+            gone = sorted(set(self._names) - set(source.names))
+            if unseen:
+                message += "Feature names unseen at fit time:\n" + _listed(unseen)
+            if gone:
+                message += "Feature names seen at fit time, yet now missing:\n" + _listed(gone)
+            if not unseen and not gone:
+                message += "Feature names must be in the same order as they were in fit.\n"
+            raise InputError(message)
+        if len(source.names) != self.n_features_in_:
+            raise InputError(
+                f"X has {len(source.names)} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+
+
+def _listed(names: list[str]) -> str:
+    return "".join(f"- {name}\n" for name in names[:5]) + ("- ...\n" if len(names) > 5 else "")
+
+
+def _places(features: Any, source: Table) -> frozenset[int]:
+    """Return the places of the columns that categorical_features names."""
+    if features is None:
+        return frozenset()
+    given = features if isinstance(features, str) else list(features)
+    n_columns = len(source.names)
+    if isinstance(given, str) or not all(
+        isinstance(entry, str | int | np.integer | np.bool_) for entry in given
+    ):
+        raise InputError(
+            f"categorical_features={features!r} must be None or a list of columns: their names, their "
+            "places from 0, or a mask of True and False."
+        )
+    if given and all(isinstance(entry, bool | np.bool_) for entry in given):
+        if len(given) != n_columns:
+            raise InputError(
+                f"categorical_features is a mask of {len(given)} entries, but the table has {n_columns} "
+                "columns: give one entry for each."
+            )
+        return frozenset(number for number, entry in enumerate(given) if entry)
+    unknown = [
+        entry
+        for entry in given
+        if (entry not in source.names if isinstance(entry, str) else not 0 <= entry < n_columns)
+    ]
+    if unknown:
+        raise InputError(
+            f"categorical_features has {', '.join(map(repr, unknown))}, but the table's columns are "
+            f"{', '.join(source.names)} (places 0 to {n_columns - 1})."
+        )
+    return frozenset(source.names.index(e) if isinstance(e, str) else int(e) for e in given)
