@@ -53,7 +53,7 @@ class Network:
     def __init__(self, n_inputs: int, hidden: Sequence[Layer | int] = (), *, likelihood: Likelihood) -> None:
         if not isinstance(likelihood, Likelihood):
             raise InputError(f"likelihood={likelihood!r} must be one of chainrule.likelihoods, such as Normal().")
-        layers = tuple(Dense(layer) if isinstance(layer, int | np.integer) else layer for layer in hidden)
+        layers = tuple(Dense(int(layer)) if isinstance(layer, int | np.integer) else layer for layer in hidden)
         self.architecture = Architecture(n_inputs, layers, likelihood.n_logits)
         self.likelihood = likelihood
         self._engines: dict[tuple[str, int | None], Engine] = {}

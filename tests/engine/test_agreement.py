@@ -122,6 +122,25 @@ def test_the_engines_agree_at_any_size(
         assert_near(values, reference[what], dtype, what)
 
 
+# Around the lengths at which the native engine cuts sums (256 inputs, 512 rows, 48 rows of a thread).
+@pytest.mark.parametrize(
+    ("n_inputs", "units", "n_rows"),
+    [(255, 513, 47), (256, 17, 513), (257, 600, 49), (5, 300, 1030), (3, 9, 1537)],
+)
+def test_the_engines_agree_across_the_blocks_of_a_sum(n_inputs, units, n_rows, make_problem):
+    hidden = [Dense(units, "tanh"), Dropout(0.3), Dense(7, "softplus")]
+    problem = make_problem(
+        "categorical", hidden, outputs=3, n_inputs=n_inputs, n_rows=n_rows, weighted=True, dropout_seed=1
+    )
+    compare(problem, penalty=Penalty(0.01), dropout_seed=1)
+
+
+def test_the_engines_agree_on_an_error_signal_of_many_classes(make_problem):
+    """Softmax over more classes than a panel, a vector or a block holds."""
+    for outputs in (2, 17, 64, 300):
+        compare(make_problem("categorical", [9], outputs=outputs, n_rows=70, weighted=True, margin=1e-4))
+
+
 OPTIMIZERS = {
     "sgd": SGD(0.05),
     "momentum": SGD(0.05, momentum=0.9),
@@ -161,6 +180,22 @@ def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem, de
             native = descend(engine, same, Descent(same.theta, spec, **more))
             for what, values in native.items():
                 assert_near(values, reference[what], dtype, f"{what}, {more}, {n_threads} threads")
+
+
+@pytest.mark.parametrize("batch_size", [1, 47, 512, 600, 1100])
+def test_the_engines_take_the_same_steps_with_any_batch(batch_size, make_problem, descend):
+    hidden = [Dense(20, "tanh"), Dropout(0.3), Dense(10, "tanh")]
+    problem = make_problem("normal", hidden, n_inputs=9, n_rows=1201, weighted=True)
+    problem.weight[:] = np.maximum(problem.weight, 0.25)
+    spec, more = Adam(0.01, epsilon=1e-3), {"penalty": Penalty(0.1), "dropout_seed": 3}
+    engine, start = problem.network.engine("reference"), Descent(problem.theta.copy(), spec, **more)
+    reference = descend(engine, problem, start, batch_size=batch_size, calls=(4,))
+    for dtype, n_threads in product(DTYPES, THREADS):
+        same = problem.astype(dtype)
+        engine = problem.network.engine("native", n_threads)
+        native = descend(engine, same, Descent(same.theta, spec, **more), batch_size=batch_size, calls=(4,))
+        for what, values in native.items():
+            assert_near(values, reference[what], dtype, f"{what}, {n_threads} threads")
 
 
 # N13: the reference's step, from its parts

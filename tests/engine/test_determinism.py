@@ -15,7 +15,7 @@ SIZES = [
     ([], 3, 45),
     ([Dense(19, "tanh")], 5, 37),
     ([Dense(70, "gelu"), Dropout(0.3), Dense(33, "relu")], 41, 301),
-    ([Dense(9, "silu"), Dense(130, "elu", bias=False), Dense(5, "mish")], 13, 517),
+    ([Dense(9, "silu"), Dense(300, "elu", bias=False), Dense(5, "mish")], 259, 517),
 ]
 OPTIMIZERS = [SGD(0.05, momentum=0.9, nesterov=True), Adam(0.01), AdamW(0.01)]
 
@@ -60,21 +60,18 @@ def test_gradients_are_the_same_bits_on_any_number_of_threads(problem, dtype):
 def test_steps_are_the_same_bits_on_any_threads_and_in_any_cutting(problem, dtype, optimizer, descend):
     problem = problem.astype(dtype)
 
-    def fit(n_threads, calls):
+    def fit(batch_size, n_threads, calls):
         descent = Descent(problem.theta.copy(), optimizer, Penalty(0.01), clip_norm=0.5, dropout_seed=7)
         engine = problem.network.engine("native", n_threads)
-        return list(descend(engine, problem, descent, calls=calls, batch_size=40).values())
+        return list(descend(engine, problem, descent, calls=calls, batch_size=batch_size).values())
 
-    once = fit(1, (12,))
-    for n_threads, calls in [
-        (1, (12,)),
-        (2, (12,)),
-        (4, (12,)),
-        (1, (1,) * 12),
-        (2, (5, 1, 6)),
-        (4, (2, 10)),
-    ]:
-        assert all(map(same_bits, fit(n_threads, calls), once)), f"{n_threads} threads, {calls}"
+    for batch_size in (40, 600):
+        once = fit(batch_size, 1, (7,))
+        assert not same_bits(once[0], problem.theta)
+        for n_threads, calls in [(1, (7,)), (2, (7,)), (4, (7,)), (1, (1,) * 7), (2, (3, 1, 3)), (4, (2, 5))]:
+            assert all(map(same_bits, fit(batch_size, n_threads, calls), once)), (
+                f"{n_threads} threads, {calls}"
+            )
 
 
 @pytest.mark.parametrize("n_threads", THREADS)

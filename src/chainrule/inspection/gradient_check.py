@@ -1,14 +1,15 @@
 """Whether the gradient is right: every entry of ∂loss/∂θ and ∂loss/∂x against differences of the loss."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.architecture import ACTIVATIONS
+from chainrule.architecture import ACTIVATIONS, Architecture
+from chainrule.architecture.equations import LayerState
 from chainrule.engine.protocol import EngineName
 from chainrule.engine.reference import ReferenceEngine
 from chainrule.errors import InputError
@@ -18,6 +19,8 @@ from chainrule.optimization import Penalty
 Array = NDArray[np.floating[Any]]
 
 Part = Literal["weight", "bias", "x"]
+# For each part of a layer: the gradient, the differences, and what rounding hides from these.
+Parts = dict[Part, tuple[Array, Array, Array]]
 EQUATIONS: dict[Part, str] = {"weight": "N11", "bias": "N12", "x": "N10"}
 # A loss carries an error of a few units in its last place; this many of them are taken for granted.
 ROUNDING = 4 * float(np.finfo(np.float64).eps)
@@ -159,11 +162,11 @@ def gradient_check(
 ) -> GradientCheck:
     """Compare every entry of ∂loss/∂θ and of ∂loss/∂x with a central difference of the loss.
 
-    The difference of an entry v is (loss(v + h) − loss(v − h)) / 2h with h = ``step`` · max(1, abs(v)),
-    where the loss is the one that the same call returned with the gradient. A layer's error is the
-    largest deviation divided by the layer's largest entry. The loss itself is rounded, so a difference
-    sees nothing below 4 ε · loss / ``step``, ε = 2.2e-16; a layer whose entries are so small that this is
-    more than ``tolerance`` of them is only asked to agree to this much.
+    The difference of an entry v is (loss(v + h) − loss(v − h)) / 2h with h = ``step`` · max(1, abs(v)), in a
+    layer whose inputs go up to m > 1 divided by m, where the loss is the one that the same call returned
+    with the gradient. A layer's error is the largest deviation divided by the layer's largest entry. The
+    loss itself is rounded, so a difference sees nothing below 4 ε · loss / h, ε = 2.2e-16; where this is
+    more than ``tolerance`` of the layer's largest entry, only as much is asked for.
 
     It takes two passes forward and backward for each entry, so a small network and a few rows are best.
 
@@ -231,9 +234,8 @@ def gradient_check(
             f"The loss at this theta is {loss}: check where it is finite, with smaller weights or inputs."
         )
     theta, X = theta.copy(), np.array(X, dtype=np.float64)
-    weight, n_left_out = _weight_without_kinks(
-        network, theta, X, sample_weight, dropout_seed=dropout_seed, margin=kink_margin
-    )
+    states = ReferenceEngine(network.architecture, network.likelihood).states(theta, X, dropout_seed)
+    weight, n_left_out = _weight_without_kinks(network.architecture, states, sample_weight, kink_margin)
 
     def of_theta() -> tuple[float, Array]:
         return network.loss_and_gradient(theta, X, y, weight, dropout_seed, engine, penalty)
@@ -241,26 +243,28 @@ def gradient_check(
     def of_inputs() -> tuple[float, Array]:
         return network.loss_and_input_gradient(theta, X, y, weight, dropout_seed, engine, penalty)
 
+    h_theta, h_inputs = step * np.maximum(1, np.abs(theta)), step * np.maximum(1, np.abs(X))
+    for layer, state in zip(network.architecture.dense, states, strict=True):
+        h_theta[layer.weight_start : layer.stop] /= max(1.0, float(np.abs(state.inputs).max()))
+
     loss, gradient = of_theta()
-    least = ROUNDING * abs(loss) / (step * tolerance)
-    pairs = zip(network.unpack(gradient), network.unpack(_differences(of_theta, theta, step)), strict=True)
+    of_layers = (gradient, _differences(of_theta, theta, h_theta), ROUNDING * abs(loss) / h_theta)
     layers = []
-    for number, ((weights, biases), (weight_differences, bias_differences)) in enumerate(pairs, start=1):
-        parts: dict[Part, tuple[Array, Array]] = {"weight": (weights, weight_differences)}
-        if biases is not None and bias_differences is not None:
-            parts["bias"] = (biases, bias_differences)
-        layers.append(_compare(f"layer {number}", parts, least))
-    x = _compare("x", {"x": (of_inputs()[1], _differences(of_inputs, X, step))}, least)
+    for number, pairs in enumerate(zip(*map(network.unpack, of_layers), strict=True), start=1):
+        weights, biases = zip(*pairs, strict=True)
+        parts: Parts = {"weight": weights} if biases[0] is None else {"weight": weights, "bias": biases}
+        layers.append(_compare(f"layer {number}", parts, tolerance))
+    of_x = (of_inputs()[1], _differences(of_inputs, X, h_inputs), ROUNDING * abs(loss) / h_inputs)
+    x = _compare("x", {"x": of_x}, tolerance)
     return GradientCheck(loss, (*reversed(layers), x), tolerance, engine, len(X), n_left_out)
 
 
-def _differences(function: Callable[[], tuple[float, Array]], point: Array, step: float) -> Array:
+def _differences(function: Callable[[], tuple[float, Array]], point: Array, h: Array) -> Array:
     """Return the central difference of the function's loss for every entry of the point it looks at."""
     slopes = np.empty_like(point)
     for index in np.ndindex(point.shape):
         value = float(point[index])
-        h = step * max(1.0, abs(value))
-        above, below = value + h, value - h
+        above, below = value + h[index], value - h[index]
         point[index] = above
         loss_above, _ = function()
         point[index] = below
@@ -270,42 +274,35 @@ def _differences(function: Callable[[], tuple[float, Array]], point: Array, step
     return slopes
 
 
-def _compare(name: str, parts: dict[Part, tuple[Array, Array]], least: float) -> LayerCheck:
-    """Find the worst entry of a layer; ``least`` is the size below which rounding hides an error."""
-    deviations = {
-        part: np.nan_to_num(np.abs(gradient - difference), nan=np.inf, posinf=np.inf)  # NaN is never right
-        for part, (gradient, difference) in parts.items()
-    }
-    part = max(deviations, key=lambda part: float(deviations[part].max()))
-    place = np.unravel_index(int(deviations[part].argmax()), deviations[part].shape)
-    gradient, difference = (float(values[place]) for values in parts[part])
-    largest = max(float(np.nanmax(np.abs(gradient), initial=0.0)) for gradient, _ in parts.values())
-    scale = max(largest, least)
+def _compare(name: str, parts: Parts, tolerance: float) -> LayerCheck:
+    """Find the worst entry of a layer."""
+    largest = max(float(np.nanmax(np.abs(gradient), initial=0.0)) for gradient, _, _ in parts.values())
+    errors = {}
+    for part, (gradient, difference, hidden) in parts.items():
+        scale = np.maximum(largest, hidden / tolerance)
+        error = np.abs(gradient - difference) / np.where(scale > 0, scale, 1)  # a loss of 0 all around
+        errors[part] = np.nan_to_num(error, nan=np.inf, posinf=np.inf)  # NaN is never right
+    part = max(errors, key=lambda part: float(errors[part].max()))
+    place = np.unravel_index(int(errors[part].argmax()), errors[part].shape)
+    gradient, difference, _ = parts[part]
     return LayerCheck(
         name=name,
-        n_entries=sum(gradient.size for gradient, _ in parts.values()),
+        n_entries=sum(gradient.size for gradient, _, _ in parts.values()),
         largest=largest,
-        error=float(deviations[part][place]) / (scale or 1.0),  # all zero: the loss is constant 0
+        error=float(errors[part][place]),
         part=part,
         index=tuple(int(i) for i in place),
-        gradient=gradient,
-        difference=difference,
+        gradient=float(gradient[place]),
+        difference=float(difference[place]),
     )
 
 
 def _weight_without_kinks(
-    network: Network,
-    theta: Array,
-    X: Array,
-    sample_weight: ArrayLike | None,
-    *,
-    dropout_seed: int | None,
-    margin: float,
+    architecture: Architecture, states: Sequence[LayerState], sample_weight: ArrayLike | None, margin: float
 ) -> tuple[ArrayLike | None, int]:
     """Return the weights with 0 for rows near a kink (the rows stay: dropout goes by row), and how many."""
-    states = ReferenceEngine(network.architecture, network.likelihood).states(theta, X, dropout_seed)
-    near = np.zeros(len(X), dtype=bool)
-    for layer, state in zip(network.architecture.dense, states, strict=True):
+    near = np.zeros(len(states[0].S), dtype=bool)
+    for layer, state in zip(architecture.dense, states, strict=True):
         for kink in ACTIVATIONS[layer.activation].kinks:
             near |= (np.abs(state.S - kink) < margin).any(axis=1)
     if not near.any():
