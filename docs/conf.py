@@ -49,6 +49,13 @@ def find_by_last_name(app, env, node, contnode):
     return make_refnode(app.builder, node["refdoc"], docname, anchor, contnode)
 
 
+def leave_out(*event):
+    """Leave out the members that are scikit-learn's own: score, get_params and what routes metadata."""
+    member, skip = event[3:5]
+    return skip or (getattr(member, "__module__", None) or "").startswith("sklearn.")
+
+
 def setup(app):
     """Connect what is above."""
+    app.connect("autodoc-skip-member", leave_out)
     app.connect("missing-reference", find_by_last_name)
