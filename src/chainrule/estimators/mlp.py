@@ -29,11 +29,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     solver : {"lbfgs", "sgd", "adam"}, default "adam"
         L-BFGS on all rows, or descent on mini-batches (N13).
     alpha : float, default 0.0001
-        Strength of the penalty; a batch's loss has alpha / (2 n_batch) |w|² added, weights only.
+        Strength of the penalty; a batch's loss has alpha / (2 n_batch) ‖w‖² added, weights only.
     batch_size : int or "auto", default "auto"
         Rows a step; "auto" is 200, or all rows where there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
-        For solver="sgd". "invscaling": learning_rate_init / (t_ + 1)^power_t after each epoch; "adaptive":
+        For solver="sgd". "invscaling": ``learning_rate_init / (t_ + 1)^power_t`` after each epoch; "adaptive":
         divided by 5 when n_iter_no_change epochs brought no improvement.
     learning_rate_init : float, default 0.001
         η at the start.

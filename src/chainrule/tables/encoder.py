@@ -38,7 +38,7 @@ class TableEncoder:
     ----------
     n_features_in_ : int
         How many columns the table had.
-    feature_names_in_ : ndarray of str, (n_features_in_,)
+    feature_names_in_ : ndarray of str, (n_columns,)
         Their names; there only when the table had names that are all strings.
 
     Examples
@@ -161,7 +161,7 @@ class TableEncoder:
         description : dict
             Whether the names are the table's own, and name, kind and settings of each column.
         arrays : dict of ndarray
-            "scaling", (n_features_in_, 2): centre and scale of each column, (0, 1) where it has none.
+            "scaling", (n_columns, 2): centre and scale of each column, (0, 1) where it has none.
         """
         described = [describe_encoding(encoding) for encoding in self._encodings]
         columns = [
