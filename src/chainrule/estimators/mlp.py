@@ -33,8 +33,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     batch_size : int or "auto", default "auto"
         Rows a step; "auto" is 200, or all rows where there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
-        For solver="sgd". "invscaling": ``learning_rate_init / (t_ + 1)^power_t`` after each epoch; "adaptive":
-        divided by 5 when n_iter_no_change epochs brought no improvement.
+        For solver="sgd". "invscaling": ``learning_rate_init / (t_ + 1)^power_t`` after each epoch;
+        "adaptive": divided by 5 when n_iter_no_change epochs brought no improvement.
     learning_rate_init : float, default 0.001
         η at the start.
     power_t : float, default 0.5
