@@ -11,7 +11,6 @@ from chainrule.cli import console
 from chainrule.cli.files import ENDINGS, as_csv, read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
-from chainrule.estimators.targets import read_target
 from chainrule.report import evaluate as score
 
 
@@ -40,8 +39,7 @@ def evaluate(model_path: Path, data: Path) -> None:
         )
     table = read_table(data, text_columns(model))
     require_columns(table, [target], str(data))
-    actual, _ = read_target(table.select([target]))
-    evaluation = score(model, inputs_of(model, table, str(data)), actual)
+    evaluation = score(model, inputs_of(model, table, str(data)), table.select([target]))
     console.say_table(
         f"{target}: scores on {len(evaluation.actual):,} rows of {data.name}",
         ("", model_path.name),

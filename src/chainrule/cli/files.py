@@ -63,13 +63,13 @@ def read_table(path: Path, text_columns: Iterable[str] = ()) -> pa.Table:
 
 def _read_csv(path: Path, text_columns: Iterable[str]) -> pa.Table:
     """Read text with a header; delimiter, encoding and decimal sign are found from the text itself."""
+    encoding = _encoding(path)
     with path.open("rb") as file:
         head = file.read(1 << 16)
-    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
     first_line = re.sub(rb'"[^"]*"', b"", head.replace(b"\0", b"").partition(b"\n")[0])
     delimiter = max(b",;\t|", key=lambda sign: first_line.count(bytes([sign])))  # "," where there is none
 
-    def read(encoding: str, decimal_point: str = ".") -> pa.Table:
+    def read(decimal_point: str = ".") -> pa.Table:
         return pa.csv.read_csv(
             path,
             # one block: the kind of a column is found from all of its values
@@ -82,20 +82,26 @@ def _read_csv(path: Path, text_columns: Iterable[str]) -> pa.Table:
             ),
         )
 
-    table = read(encoding)
-    if not _is_text(table):  # bytes that are not UTF-8: every byte is a character of Latin-1
-        encoding = "latin-1"
-        table = read(encoding)
+    table = read()
     if delimiter == ord(";"):  # where ";" separates, numbers may have a decimal comma
-        table = max(table, read(encoding, ","), key=_count_floats)
+        table = max(table, read(","), key=_count_floats)
     return table
 
 
-def _is_text(table: pa.Table) -> bool:
-    try:
-        return not any(pa.types.is_binary(field.type) for field in table.schema)
-    except UnicodeDecodeError:  # a column name
-        return False
+def _encoding(path: Path) -> str:
+    """Return UTF-16 where its mark stands first, UTF-8 where all bytes are that, else Latin-1."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        file.seek(0)
+        try:
+            while block := file.read(1 << 20):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "latin-1"
+    return "utf-8"
 
 
 def _count_floats(table: pa.Table) -> int:

@@ -15,7 +15,6 @@ from chainrule.cli import console
 from chainrule.cli.files import read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
-from chainrule.estimators.targets import read_target
 from chainrule.report import Evaluation, Fit, evaluate, write_report
 from chainrule.tables import task_of_target
 from chainrule.training import split_validation
@@ -159,8 +158,7 @@ def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs:
 
 def evaluate_on(table: pa.Table, model: Any, target: str) -> Evaluation:
     """Return the scores of a model on a table that has the target too."""
-    actual, _ = read_target(table.select([target]))
-    return evaluate(model, table.drop_columns([target]), actual)
+    return evaluate(model, table.drop_columns([target]), table.select([target]))
 
 
 def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[str, str]], data: str) -> None:

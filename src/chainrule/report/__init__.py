@@ -30,5 +30,5 @@ def write_report(path: str | PathLike[str], fit: Fit) -> None:
     >>> with tempfile.NamedTemporaryFile(suffix=".html") as file:
     ...     write_report(file.name, fit)
     """
-    lead = f"A multi-layer perceptron that predicts {fit.target} from the other columns."
-    write_page(Path(path), f"{fit.target} · {fit.data}", lead, sections_of(fit))
+    lead = f"A multi-layer perceptron, learnt by chainrule from {fit.data}."
+    write_page(Path(path), f"Predicting {fit.target}", lead, sections_of(fit))

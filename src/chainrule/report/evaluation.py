@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from chainrule.errors import InputError
+from chainrule.estimators.targets import read_target
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Score:
         difference = self.value - other.value
         if not np.isfinite(difference):
             return "–"
+        sign = "+" if difference > 0 else ""
         if self.higher_is_better or other.value == 0:
-            return f"{difference:+.3f}"
-        return f"{100 * difference / abs(other.value):+.1f} %"
+            return sign + number(difference)
+        return f"{sign}{100 * difference / abs(other.value):.1f} %".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Evaluation:
     scores: tuple[Score, ...]
 
 
-def evaluate(model: Any, table: Any, target: NDArray[Any]) -> Evaluation:
+def evaluate(model: Any, table: Any, target: Any) -> Evaluation:
     """Return how a fitted model does on rows whose target is known.
 
     Parameters
@@ -77,13 +79,13 @@ def evaluate(model: Any, table: Any, target: NDArray[Any]) -> Evaluation:
         A fitted model.
     table : DataFrame or pyarrow Table
         The rows.
-    target : (n_rows,)
+    target : array_like, (n_rows,), or a series or table of one column
         What was true; numbers, or the classes.
 
     Raises
     ------
     InputError
-        When a target is missing or not a number, or a class was not there at the fit.
+        When a target is missing, is text where a number is predicted, or a class that is new.
 
     Examples
     --------
@@ -94,15 +96,23 @@ def evaluate(model: Any, table: Any, target: NDArray[Any]) -> Evaluation:
     >>> [score.name for score in evaluate(model, x, 2 * x[:, 0]).scores]
     ['R²', 'RMSE', 'MAE']
     """
+    values, _ = read_target(target)
     if hasattr(model, "classes_"):
-        actual = class_numbers(target, model.classes_)
-        probabilities = np.asarray(model.predict_proba(table), dtype=np.float64)
-        predicted = probabilities.argmax(axis=1)
-        scores = classification_scores(actual, probabilities)
-        return Evaluation(actual, predicted, probabilities, tuple(map(str, model.classes_)), scores)
-    actual = _numbers(target)
+        actual = class_numbers(values, model.classes_)
+        log_probabilities = np.asarray(model.predict_log_proba(table), dtype=np.float64)
+        probabilities = np.exp(log_probabilities)
+        return Evaluation(
+            actual=actual,
+            predicted=probabilities.argmax(axis=1),
+            probabilities=probabilities,
+            classes=tuple(map(str, model.classes_)),
+            scores=classification_scores(actual, probabilities, log_probabilities),
+        )
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"the target holds text, such as {values[0]!r}: this model predicts a number.")
+    numbers = values.astype(np.float64)
     predicted = np.asarray(model.predict(table), dtype=np.float64)
-    return Evaluation(actual, predicted, None, (), regression_scores(actual, predicted))
+    return Evaluation(numbers, predicted, None, (), regression_scores(numbers, predicted))
 
 
 def regression_scores(actual: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[Score, ...]:
@@ -117,12 +127,13 @@ def regression_scores(actual: NDArray[np.float64], predicted: NDArray[np.float64
     )
 
 
-def classification_scores(actual: NDArray[Any], probabilities: NDArray[np.float64]) -> tuple[Score, ...]:
+def classification_scores(
+    actual: NDArray[Any], probabilities: NDArray[np.float64], log_probabilities: NDArray[np.float64]
+) -> tuple[Score, ...]:
     """Return accuracy, its mean over the classes, −mean log p of the true class; for two classes ROC AUC."""
     right = probabilities.argmax(axis=1) == actual
     present = np.unique(actual)
-    with np.errstate(divide="ignore"):  # a probability of 0 for what was true costs infinitely much
-        log_loss = -float(np.log(probabilities[np.arange(len(actual)), actual]).mean())
+    log_loss = -float(log_probabilities[np.arange(len(actual)), actual].mean())
     scores = [
         Score("accuracy", float(right.mean()), higher_is_better=True),
         Score(
@@ -146,7 +157,6 @@ def class_numbers(target: NDArray[Any], classes: Sequence[Any]) -> NDArray[np.in
     exact = {label: place for place, label in enumerate(np.asarray(classes).tolist())}
     by_text = {str(label): place for label, place in exact.items()}
     labels = np.asarray(target).tolist()
-    _require_all_there([label is None or label != label for label in labels])  # noqa: PLR0124 (NaN differs from itself)
     places = [exact.get(label, by_text.get(str(label), -1)) for label in labels]
     unknown = sorted({str(label) for label, place in zip(labels, places, strict=True) if place < 0})
     if unknown:
@@ -157,28 +167,12 @@ def class_numbers(target: NDArray[Any], classes: Sequence[Any]) -> NDArray[np.in
     return np.array(places, dtype=np.int64)
 
 
-def _numbers(target: NDArray[Any]) -> NDArray[np.float64]:
-    try:
-        values = np.asarray(target, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError("the target must hold numbers: this model predicts a number.") from error
-    _require_all_there(~np.isfinite(values))
-    return values
-
-
-def _require_all_there(missing: Any) -> None:
-    n_missing = int(np.sum(missing))
-    if n_missing:
-        raise InputError(
-            f"the target is missing in {n_missing} of {len(missing)} rows: leave those rows out; "
-            "a score needs to know what was true."
-        )
-
-
 def number(value: float) -> str:
     """Return a number for a person: about four digits, thousands set apart, "–" where it is not defined."""
     if not np.isfinite(value):
-        return "–" if np.isnan(value) else str(value)
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4f}" if 0.001 <= abs(value) < 1 else f"{value:.4g}"
+        text = "–" if np.isnan(value) else "∞" if value > 0 else "-∞"
+    elif abs(value) >= 1000:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.4f}" if 0.001 <= abs(value) < 1 else f"{value:.4g}"
+    return text.replace("-", "−")

@@ -25,7 +25,7 @@ CSS_COLOURS = {
     FIRST: "var(--first)",
     SECOND: "var(--second)",
 }
-STYLE = {
+STYLE: Any = {  # a dict; Matplotlib's own type for it changes with its version
     "font.size": 9,
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
     "svg.hashsalt": "chainrule",  # the same data give the same file

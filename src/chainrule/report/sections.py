@@ -16,7 +16,7 @@ from chainrule.report import figures
 from chainrule.report.evaluation import Evaluation, number
 from chainrule.report.page import Commands, Drawing, Section, Table
 
-MOST_CLASSES = 25  # more do not fit into a drawing that can be read
+MOST_CLASSES = 30  # more do not fit into a drawing that can be read
 MOST_OPEN_ROWS = 30  # longer tables are folded
 WHY_IT_STOPPED = {
     "epochs": "all epochs were done",
@@ -117,14 +117,10 @@ def scores(evaluation: Evaluation, linear: Evaluation | None) -> Section:
             ("score", "linear model", "network", "change"),
             tuple((new.name, str(old), str(new), new.change_from(old)) for old, new in pairs),
         )
-    meaning = "For " + " and ".join(
-        f"{', '.join(names)} {word} is better"
-        for word, names in (
-            ("higher", [score.name for score in evaluation.scores if score.higher_is_better]),
-            ("lower", [score.name for score in evaluation.scores if not score.higher_is_better]),
-        )
-    )
-    return Section("Scores", (*text, f"{meaning}."), (table,))
+    high = ", ".join(score.name for score in evaluation.scores if score.higher_is_better)
+    low = ", ".join(score.name for score in evaluation.scores if not score.higher_is_better)
+    text.append(f"Better means: higher for {high}; lower for {low}.")
+    return Section("Scores", tuple(text), (table,))
 
 
 def errors(evaluation: Evaluation, target: str) -> Section:
@@ -139,9 +135,7 @@ def _errors_of_numbers(actual: NDArray[Any], predicted: NDArray[Any], target: st
     shown = min(len(actual), figures.MOST_POINTS)
     some = f"{shown:,} of the held-out rows, drawn at random" if shown < len(actual) else "every held-out row"
     within = np.quantile(np.abs(residual), [0.5, 0.9])
-    spread = (
-        f"Half of the predictions are within {number(within[0])}, nine in ten within {number(within[1])}."
-    )
+    spread = f"Half of the predictions are at most {number(within[0])} off, nine in ten {number(within[1])}."
     return Section(
         "Predictions on held-out rows",
         (spread,),
@@ -188,7 +182,7 @@ def _errors_of_classes(evaluation: Evaluation, probabilities: NDArray[np.float64
             "Confusion matrix",
             figures.confusion_matrix(counts, evaluation.classes),
             f"Matrix of actual and predicted classes. Rightly classified: {'; '.join(right)}.",
-            "One line for each actual class; darker squares hold more of its rows.",
+            "One line for each actual class; the stronger a square's colour, the more of its rows.",
         )
         blocks.insert(0, drawing)
     confusions = _most_frequent_confusions(counts, evaluation.classes)
@@ -292,7 +286,8 @@ def columns(fit: Fit) -> Section:
     dropped = f"; {n_dropped} of them say nothing and were left out" if n_dropped else ""
     text = (
         f"{len(rows)} columns beside {fit.target}{dropped}. "
-        "Where a value was missing in the rows for the fit, an input of its own says so."
+        "Numbers are shifted, scaled and smoothly clipped to ±3. Categories have an input each. "
+        "Where values were missing in the rows for the fit, an input says so."
     )
     return Section("Columns", (text,), (table,))
 
@@ -302,17 +297,16 @@ def treatment(column: Any, settings: Mapping[str, Any], scaling: tuple[float, fl
     if column.kind == "dropped":
         return f"left out: {column.note}"
     if column.kind == "number":
-        words = f"centred at {number(scaling[0])}, divided by {number(scaling[1])}, smoothly clipped to ±3"
+        words = f"(x − {scaling[0]:.6g}) / {scaling[1]:.6g}".replace("− -", "+ ")
     elif column.kind == "datetime":
-        words = f"its trend; {', '.join(settings['cycles'])} as sine and cosine".removesuffix(
-            ";  as sine and cosine"
-        )
+        cycles = settings["cycles"]
+        words = f"trend; {', '.join(cycles)} as sine and cosine" if cycles else "trend"
     else:
-        words = f"an input for each of {_listed([str(category) for category in settings['categories']], 6)}"
+        words = _listed([str(category) for category in settings["categories"]], 6)
     return (
         words
         + (f"; {column.note}" if column.note else "")
-        + ("; may be missing" if settings["missing"] else "")
+        + ("; an input says where it is missing" if settings["missing"] else "")
     )
 
 
