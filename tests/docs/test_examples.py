@@ -1,12 +1,9 @@
-"""Every example is executed: README.md, the pages of docs/, and the docstrings.
+"""Every example in README.md and the pages of docs/ is executed.
 
 The blocks of one page run in order, in one empty folder: ```python in one namespace, and of ```sh the
 lines that start with "chainrule" (.ci/run runs those that install).
 """
 
-import doctest
-import importlib
-import pkgutil
 import re
 import shlex
 import subprocess
@@ -15,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import chainrule
-
 ROOT = Path(__file__).parents[2]
 PAGES = [
     path
@@ -24,15 +19,6 @@ PAGES = [
     if "_build" not in path.parts
 ]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-# Not the extension modules, which need the processor they are for, nor __main__, which runs the command.
-MODULES = [
-    "chainrule",
-    *(
-        module.name
-        for module in pkgutil.walk_packages(chainrule.__path__, "chainrule.")
-        if not module.name.rpartition(".")[2].startswith(("_native", "__main__"))
-    ),
-]
 COMMAND = [sys.executable, "-m", "chainrule"]
 
 
@@ -69,10 +55,3 @@ def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
             run_python(page, line, text, namespace)
         else:
             run_shell(text)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_docstring_give_what_they_say(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    module = importlib.import_module(name)
-    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
