@@ -1,7 +1,7 @@
 """Every example in README.md and the pages of docs/ is executed.
 
 The blocks of one page run in order, in one empty folder: ```python in one namespace, and of ```sh the
-lines that start with "chainrule" (.ci/run runs those that install).
+lines that start with "chainrule" (.ci/run runs those that install, and the demo).
 """
 
 import re
@@ -19,14 +19,14 @@ PAGES = [
     if "_build" not in path.parts
 ]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-COMMAND = [sys.executable, "-m", "chainrule"]
+COMMAND = re.compile(r"^chainrule (?!demo$)(.*)$", re.MULTILINE)
 
 
 def blocks_of(page):
     """(language, line number, text) of each block that can be run."""
     text = page.read_text(encoding="utf-8")
     for block in BLOCK.finditer(text):
-        if block[1] == "python" or re.search(r"^chainrule ", block[2], re.MULTILINE):
+        if block[1] == "python" or COMMAND.search(block[2]):
             yield block[1], text.count("\n", 0, block.start(2)), block[2]
 
 
@@ -36,11 +36,10 @@ def run_python(page, line, text, namespace):
 
 
 def run_shell(text):
-    for command in text.replace("\\\n", " ").splitlines():
-        if command.startswith("chainrule "):
-            arguments = shlex.split(command, comments=True)[1:]
-            done = subprocess.run([*COMMAND, *arguments], check=False, capture_output=True, text=True)
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    for command in COMMAND.finditer(text.replace("\\\n", " ")):
+        run = [sys.executable, "-m", "chainrule", *shlex.split(command[1], comments=True)]
+        done = subprocess.run(run, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command[0]}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize(
