@@ -120,7 +120,7 @@ class TableEncoder:
         """
         if not self._encodings:
             raise InputError("This TableEncoder has seen no table yet: call fit(table) first.")
-        if np.dtype(dtype) not in (np.float32, np.float64):
+        if dtype not in ("float32", "float64"):
             raise InputError(f"dtype={dtype!r} is not possible; choose 'float32' or 'float64'.")
         source = open_table(table)
         self._require_same_columns(source)

@@ -297,6 +297,7 @@ def check_content(encoding: Number | Category | Datetime, values: Values) -> Non
 def describe_encoding(encoding: Encoding) -> tuple[dict[str, Any], tuple[float, float]]:
     """Return an encoding's settings, for JSON, and its centre and scale, (0, 1) where it has none."""
     settings = {"kind": encoding.kind, **asdict(encoding)}
+    settings = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
     return settings, (settings.pop("centre", 0.0), settings.pop("scale", 1.0))
 
 

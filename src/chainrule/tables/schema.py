@@ -95,7 +95,7 @@ class Values:
         """Return the first cell that is not missing and its row, for an error's text."""
         cells = self.cells if isinstance(self.cells, list) else self.cells.astype(object).tolist()
         row, cell = next((row, cell) for row, cell in enumerate(cells) if not _is_missing(cell))
-        return f"{repr(cell) if isinstance(cell, str) else cell} in row {row}"
+        return f"{repr(cell) if self.content == 'text' else cell} in row {row}"
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,13 @@ def open_table(table: Any) -> Table:
             "Sparse input is not read here: pass X.toarray(), or use MLPClassifier or MLPRegressor, "
             "which take sparse matrices."
         )
-    if nw.dependencies.is_into_dataframe(table):
-        return _open_frame(table)
-    if nw.dependencies.is_into_lazyframe(table):
+    try:
+        frame = nw.from_native(table, pass_through=True)
+        if isinstance(frame, nw.DataFrame):
+            return _open_frame(frame)
+    except DuplicateError as error:
+        raise InputError(f"Two columns have the same name; give each its own. ({error})") from error
+    if isinstance(frame, nw.LazyFrame):
         raise InputError(f"A {type(table).__name__} has no values yet: collect it first (table.collect()).")
     array = _two_dimensional(table)
     _require_cells(array.shape)
@@ -210,12 +214,8 @@ def task_of_target(y: Any) -> Literal["regression", "classification"]:
     return "classification" if len(distinct) == 2 or (few and close) else "regression"
 
 
-def _open_frame(table: Any) -> Table:
-    try:
-        frame = nw.from_native(table, eager_only=True)
-        columns = list(frame.iter_columns())
-    except DuplicateError as error:
-        raise InputError(f"Two columns have the same name; give each its own. ({error})") from error
+def _open_frame(frame: nw.DataFrame[Any]) -> Table:
+    columns = [frame.get_column(name) for name in frame.columns]
     _require_cells(frame.shape)
     names: list[Any] = list(frame.columns)
     types = sorted({type(name).__qualname__ for name in names})
@@ -265,16 +265,23 @@ def _require_cells(shape: tuple[int, ...]) -> None:
 
 def _values_of_series(name: str, series: nw.Series[Any], categorical: bool) -> Values:
     dtype = series.dtype
+    if dtype.is_nested():
+        raise _foreign(name, str(dtype), 0)
     rows = np.flatnonzero(~series.is_null().to_numpy())
     n_rows = len(series)
     if len(rows) < n_rows:
         # out before NumPy sees them: with them whole numbers turn into floats, and dictionaries into
         # other values
         series = series.drop_nulls()
-    time_zone = dtype.time_zone if isinstance(dtype, nw.Datetime) else None
-    if time_zone is not None:
-        series = series.dt.replace_time_zone(None)
-    categorical = categorical or dtype in (nw.Categorical, nw.Enum)
+    is_categorical = dtype in (nw.Categorical, nw.Enum)
+    time_zone = None
+    if len(rows) and not is_categorical and dtype != nw.Object:
+        # from a cell: narwhals does not find every zone's name in pandas' dtypes
+        zone = getattr(series.item(0), "tzinfo", None)
+        if zone is not None:
+            time_zone = str(zone)
+            series = series.dt.replace_time_zone(None)
+    categorical = categorical or is_categorical
     return _values(name, series.to_numpy(), rows, n_rows, categorical=categorical, time_zone=time_zone)
 
 
@@ -376,9 +383,13 @@ def _raise_foreign(name: str, array: NDArray[Any], rows: NDArray[np.intp], types
             f"Complex data not supported: column {name!r} has a complex number in row {row}. "
             "Pass its real and imaginary parts as two columns."
         )
-    raise CellError(
-        f"Column {name!r} holds a {type_.__name__} in row {row}; a cell of the argument must be a string, "
-        "a boolean, a date or a number. Turn the column into one of these, or leave it out."
+    raise _foreign(name, type_.__name__, row)
+
+
+def _foreign(name: str, what: str, row: int) -> CellError:
+    return CellError(
+        f"Column {name!r} holds a {what} in row {row}; a cell of the argument must be a string, a boolean, "
+        "a date or a number. Turn the column into one of these, or leave it out."
     )
 
 

@@ -1,0 +1,123 @@
+"""What holds for every table."""
+
+import datetime
+import json
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from chainrule.errors import InputError
+from chainrule.tables import TableEncoder
+
+CELLS = {
+    "float": st.floats(),
+    "small": st.sampled_from([0.0, 1.0, -2.5, float("inf"), float("-inf"), 1e308, -1e308, 5e-324]),
+    "whole": st.integers(-(2**70), 2**70),
+    "mixed numbers": st.one_of(st.integers(-3, 3), st.floats(width=32), st.booleans()),
+    "boolean": st.booleans(),
+    "word": st.sampled_from(["a", "b", "c", "", "ß", "\udcff"]),
+    "text": st.text(max_size=3),
+    "date": st.dates(),
+    "time": st.datetimes(),
+    "nothing": st.none(),
+}
+
+
+@st.composite
+def tables(draw):
+    """Return a table, another one with the same kinds of columns, and the categorical_features."""
+    kinds = draw(st.lists(st.sampled_from(list(CELLS)), min_size=1, max_size=4))
+    n_rows, n_others = draw(st.integers(2, 12)), draw(st.integers(1, 4))
+    columns = [
+        draw(
+            st.lists(
+                st.one_of(CELLS[kind], st.none()), min_size=n_rows + n_others, max_size=n_rows + n_others
+            )
+        )
+        for kind in kinds
+    ]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    features = [number for number in range(len(kinds)) if draw(st.booleans())]
+    return rows[:n_rows], rows[n_rows:], features
+
+
+def fitted(rows, features):
+    try:
+        return TableEncoder(features).fit(rows)
+    except InputError as error:
+        assume("No column says anything" not in str(error))
+        raise
+
+
+@settings(max_examples=250)
+@given(tables(), st.randoms(use_true_random=False))
+def test_every_table(drawn, random):
+    rows, others, features = drawn
+    encoder = fitted(rows, features)
+    X = encoder.transform(rows, "float64")
+
+    assert X.shape == (len(rows), encoder.n_inputs)
+    assert len(encoder.columns) == len(rows[0])
+    assert X.flags.c_contiguous
+    # finite and bounded, also where categories were never seen
+    for table in (rows, others):
+        for dtype in ("float32", "float64"):
+            assert (np.abs(encoder.transform(table, dtype)) <= 3 * (1 + 1e-15)).all()
+
+    # a row's inputs do not depend on the rows beside it
+    single = np.concatenate([encoder.transform([row], "float64") for row in rows])
+    np.testing.assert_array_equal(single, X)
+
+    # the same bits after a file
+    description, arrays = encoder.describe()
+    again = TableEncoder.from_description(json.loads(json.dumps(description, allow_nan=False)), arrays)
+    assert again.input_names == encoder.input_names
+    assert again.columns == encoder.columns
+    np.testing.assert_array_equal(again.transform(rows, "float64"), X)
+    np.testing.assert_array_equal(again.transform(others), encoder.transform(others))
+
+    # the order of the rows changes nothing but the order
+    order = random.sample(range(len(rows)), len(rows))
+    permuted = [rows[place] for place in order]
+    other = TableEncoder(features).fit(permuted)
+    assert other.input_names == encoder.input_names
+    assert other.columns == encoder.columns
+    np.testing.assert_array_equal(other.transform(permuted, "float64"), X[order])
+
+
+@settings(max_examples=100)
+@given(st.lists(st.floats(allow_nan=False), min_size=3, max_size=30))
+def test_numbers_keep_their_order(numbers):
+    column = np.sort(numbers)[:, None]
+    assume(column[0] != column[-1])
+    X = TableEncoder().fit(column).transform(column, "float64")[:, 0]
+    assert (np.diff(X) >= -1e-15).all()
+    assert X[0] <= X[-1]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=3, max_size=40))
+def test_each_row_has_one_category(cells):
+    rows = [[cell] for cell in cells]
+    encoder = fitted(rows, None)
+    X = encoder.transform(rows)
+    if encoder.n_inputs > 1:
+        assert (X.sum(axis=1) == 1).all()
+        assert X.any(axis=0).all()
+    else:
+        assert set(np.unique(X)) in ({-1.0, 1.0}, {0.0, 1.0})
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.dates(datetime.date(1, 1, 1), datetime.date(9999, 12, 31)), min_size=2, max_size=20, unique=True
+    )
+)
+def test_cyclic_inputs_lie_on_the_circle(dates):
+    rows = [[date] for date in dates]
+    encoder = fitted(rows, None)
+    X = encoder.transform(rows, "float64")
+    for first in range(1, encoder.n_inputs, 2):
+        np.testing.assert_allclose((X[:, first : first + 2] ** 2).sum(axis=1), 1, rtol=1e-14)
