@@ -10,7 +10,6 @@
 #include <cmath>
 #include <limits>
 #include <mutex>
-#include <optional>
 
 #include "passes.hpp"
 #include "team.hpp"
@@ -318,7 +317,7 @@ private:
         }
         if (!space_ || !space_->serves(rows, n_threads, backward, to_input)) {
             space_.reset();  // before the new one is made, so that both are never held
-            space_.emplace(plan_, rows, n_threads, backward, to_input);
+            space_ = std::make_unique<Workspace<T>>(plan_, rows, n_threads, backward, to_input);
         }
         work(*space_);
     }
@@ -326,7 +325,7 @@ private:
     Plan plan_;
     bool has_dropout_ = false;
     std::mutex mutex_;
-    std::optional<Workspace<T>> space_;
+    std::unique_ptr<Workspace<T>> space_;
 };
 
 }  // namespace chainrule

@@ -39,23 +39,23 @@ public:
     // Copy the weights and biases of a group of units from θ into the panels of both passes.
     void pack(const T* theta, const Group& group) const {
         const Layer& layer = plan_.layers[group.layer];
-        const std::int64_t d = layer.n_inputs, last = group.unit + group.n_units;
-        T* const forward =
-            space_.weights_forward[group.layer] + panel_row<T>(d, 0, group.unit) + group.unit % PANEL<T>;
+        const std::int64_t d = layer.n_inputs;
         const T* const w = theta + layer.weight_start + group.unit * d;
-        for (std::int64_t k = 0; k < d; k += 16)  // a square at a time: reads and writes both stay near
-            for (std::int64_t u = 0; u < group.n_units; ++u)
-                for (std::int64_t i = k; i < std::min(k + 16, d); ++i)
-                    forward[i * PANEL<T> + u] = w[u * d + i];
+        for (std::int64_t u = 0; u < group.n_units; u += LANES<T>)
+            for (std::int64_t k = 0; k < d; k += LANES<T>)
+                pack_transposed(w + u * d + k, d, std::min<std::int64_t>(LANES<T>, group.n_units - u),
+                                std::min<std::int64_t>(LANES<T>, d - k),
+                                space_.weights_forward[group.layer] + panel_row<T>(d, k, group.unit + u) +
+                                    (group.unit + u) % PANEL<T>);
         if (layer.bias)
             std::copy_n(theta + layer.bias_start() + group.unit, group.n_units,
                         space_.biases[group.layer] + group.unit);
         if (!space_.backward || (group.layer == 0 && !space_.to_input)) return;
         T* const backward = space_.weights_backward[group.layer];
-        for (std::int64_t u = group.unit; u < last; ++u)
+        for (std::int64_t u = 0; u < group.n_units; ++u)
             for (std::int64_t j = 0; j < d; j += PANEL<T>)
-                std::copy_n(theta + layer.weight_start + u * d + j, std::min<std::int64_t>(PANEL<T>, d - j),
-                            backward + panel_row<T>(layer.units, u, j));
+                std::copy_n(w + u * d + j, std::min<std::int64_t>(PANEL<T>, d - j),
+                            backward + panel_row<T>(layer.units, group.unit + u, j));
     }
 
     // N4 for n rows of the chunk from `row` on; the logits come to lie in deltas[top]. `with_slopes`: keep r'
@@ -142,7 +142,7 @@ public:
         if (stride != d)
             for (std::int64_t u = 1; u < group.n_units; ++u)
                 std::copy_n(scratch + u * stride, d, scratch + u * d);
-        T* const bias = scratch + GROUP_UNITS<T> * space_.gradient_stride;
+        T* const bias = scratch + space_.bias_gradient;
         const T* const column = delta + panel_row<T>(space_.n_rows, 0, group.unit) + group.unit % PANEL<T>;
         std::fill_n(bias, group.n_units, T(0));
         if (layer.bias)
@@ -152,6 +152,24 @@ public:
     }
 
 private:
+    // Write the transpose of n_units rows (d apart) of n_inputs weights as rows of a panel, filled up with
+    // zeros.
+    static void pack_transposed(const T* w, std::int64_t d, std::int64_t n_units, std::int64_t n_inputs,
+                                T* panel) {
+        constexpr std::int64_t n = LANES<T>;
+        if (n_units < n || n_inputs < n) {  // the edges, weight by weight; what fills the panel up stays zero
+            for (std::int64_t u = 0; u < n_units; ++u)
+                for (std::int64_t k = 0; k < n_inputs; ++k) panel[k * PANEL<T> + u] = w[u * d + k];
+            return;
+        }
+        Vec<T> square[n];
+#pragma GCC unroll 16
+        for (std::int64_t u = 0; u < n; ++u) square[u] = load(w + u * d);
+        transpose<T>(square);
+#pragma GCC unroll 16
+        for (std::int64_t k = 0; k < n; ++k) store(panel + k * PANEL<T>, square[k]);
+    }
+
     void gather(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
                 const Dropout& dropout) const {
         const std::int64_t d = plan_.n_inputs();

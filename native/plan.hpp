@@ -51,62 +51,34 @@ public:
     // For chunks of n_rows rows. Weights are packed for the backward pass where it goes (to the input if
     // asked).
     Workspace(const Plan& plan, std::int64_t n_rows, int n_threads, bool backward, bool to_input)
-        : n_rows(n_rows),
+        : capacity(n_rows),
+          n_rows(round_up(n_rows, ROWS_A_PAGE) + TILE_ROWS),
           n_threads(n_threads),
           backward(backward),
           to_input(to_input) {
-        const std::size_t L = plan.layers.size();
-        for (auto* places : {&weights_forward, &weights_backward, &biases, &inputs, &deltas})
-            places->resize(L);
-        std::int64_t widest = 0;
-        for (std::size_t l = 0; l < L; ++l) {
-            const Layer& layer = plan.layers[l];
-            widest = std::max(widest, layer.n_inputs);
-            for (std::int64_t unit = 0; unit < layer.units; unit += GROUP_UNITS<T>)
-                groups.push_back({l, unit, std::min(GROUP_UNITS<T>, layer.units - unit)});
-        }
-        const std::int64_t columns = plan.n_logits() + plan.n_columns + 1;
-        std::int64_t total = 0;
-        const auto take = [&](std::int64_t n) { return std::exchange(total, total + round_up(n, 64)); };
-        std::vector<std::int64_t> at;
-        for (const Layer& layer : plan.layers) {
-            at.push_back(take(panels_size<T>(layer.n_inputs, layer.units)));
-            at.push_back(take(backward ? panels_size<T>(layer.units, layer.n_inputs) : 0));
-            at.push_back(take(round_up(layer.units, PANEL<T>)));
-            at.push_back(take(panels_size<T>(n_rows, layer.n_inputs)));
-            const bool top = &layer == &plan.layers.back();
-            at.push_back(take(backward || top ? panels_size<T>(n_rows, layer.units) : 0));
-        }
-        gradient_stride = round_up(widest, PANEL<T>);
-        scratch_size = round_up(std::max({BLOCK_ROWS * PANEL<T>, columns * round_up(BLOCK_ROWS, LANES<T>),
-                                          backward ? GROUP_UNITS<T> * (gradient_stride + 1) : 0}),
-                                64);
-        const std::int64_t zeros_at = take(PANEL<T>), scratch_at = take(scratch_size * n_threads);
-        memory_.reset(static_cast<T*>(
-            ::operator new(static_cast<std::size_t>(total) * sizeof(T), std::align_val_t{64})));
-        T* const base = memory_.get();
-        std::fill(base, base + total, T(0));
-        for (std::size_t l = 0; l < L; ++l) {
-            weights_forward[l] = base + at[5 * l];
-            weights_backward[l] = backward ? base + at[5 * l + 1] : nullptr;
-            biases[l] = base + at[5 * l + 2];
-            inputs[l] = base + at[5 * l + 3];
-            deltas[l] = base + at[5 * l + 4];
-        }
-        zeros = base + zeros_at;
-        scratch_ = base + scratch_at;
+        for (std::size_t l = 0; l < plan.layers.size(); ++l)
+            for (std::int64_t unit = 0; unit < plan.layers[l].units; unit += GROUP_UNITS<T>)
+                groups.push_back({l, unit, std::min(GROUP_UNITS<T>, plan.layers[l].units - unit)});
         row_losses.resize(static_cast<std::size_t>(n_rows));
         group_sums.resize(groups.size());
+        const std::int64_t total = lay_out(plan, nullptr);
+        memory_.reset(static_cast<T*>(
+            ::operator new(static_cast<std::size_t>(total) * sizeof(T), std::align_val_t{LINE_BYTES})));
+        std::fill_n(memory_.get(), total, T(0));
+        lay_out(plan, memory_.get());
     }
 
     // Whether a call with these needs can use this workspace.
     bool serves(std::int64_t rows, int threads, bool wants_backward, bool wants_input) const {
-        return rows <= n_rows && threads <= n_threads && (backward || !wants_backward) &&
+        return rows <= capacity && threads <= n_threads && (backward || !wants_backward) &&
                (to_input || !wants_input);
     }
 
-    T* scratch(int thread) const { return scratch_ + scratch_size * thread; }
+    T* scratch(int thread) const { return scratch_ + scratch_size_ * thread; }
 
+    std::int64_t capacity;  // rows that it can hold
+    // Rows of each panel. A few more than a multiple of the page: the same rows of neighbouring panels must
+    // not fall into the same sets of the first cache.
     std::int64_t n_rows;
     int n_threads;
     bool backward, to_input;
@@ -116,15 +88,49 @@ public:
     std::vector<Group> groups;
     std::vector<double> row_losses, group_sums;
     const T* zeros = nullptr;
-    std::int64_t gradient_stride = 0;  // between the units' rows of a gradient in scratch
-    std::int64_t scratch_size = 0;
+    std::int64_t bias_gradient = 0;  // where in scratch the gradient of a group's biases stands
 
 private:
+    static constexpr std::int64_t LINE_BYTES = 64, PAGE_BYTES = 4096;
+    static constexpr std::int64_t ROWS_A_PAGE =
+        PAGE_BYTES / (PANEL<T> * static_cast<std::int64_t>(sizeof(T)));
+
+    // Give every array its place from `base` on; returns how much memory they take together.
+    std::int64_t lay_out(const Plan& plan, T* base) {
+        constexpr std::int64_t line = LINE_BYTES / static_cast<std::int64_t>(sizeof(T));
+        std::int64_t used = 0;
+        const auto take = [&](std::int64_t n) {
+            T* const place = base == nullptr ? nullptr : base + used;
+            used += round_up(n, line) + 9 * line;  // arrays that are used together start in different sets
+            return place;
+        };
+        for (auto* places : {&weights_forward, &weights_backward, &biases, &inputs, &deltas}) places->clear();
+        std::int64_t widest = 0;
+        for (const Layer& layer : plan.layers) {
+            const bool top = &layer == &plan.layers.back();
+            weights_forward.push_back(take(panels_size<T>(layer.n_inputs, layer.units)));
+            weights_backward.push_back(take(backward ? panels_size<T>(layer.units, layer.n_inputs) : 0));
+            biases.push_back(take(round_up(layer.units, PANEL<T>)));
+            inputs.push_back(take(panels_size<T>(n_rows, layer.n_inputs)));
+            deltas.push_back(take(backward || top ? panels_size<T>(n_rows, layer.units) : 0));
+            widest = std::max(widest, layer.n_inputs);
+        }
+        const std::int64_t loss_columns = plan.n_logits() + plan.n_columns + 1;
+        bias_gradient = GROUP_UNITS<T> * round_up(widest, PANEL<T>);
+        scratch_size_ = std::max({BLOCK_ROWS * PANEL<T>, loss_columns * round_up(BLOCK_ROWS, LANES<T>),
+                                  backward ? bias_gradient + GROUP_UNITS<T> : 0});
+        scratch_size_ = round_up(scratch_size_, line) + 9 * line;
+        zeros = take(PANEL<T>);
+        scratch_ = take(scratch_size_ * n_threads);
+        return used;
+    }
+
     struct Free {
-        void operator()(T* p) const { ::operator delete(p, std::align_val_t{64}); }
+        void operator()(T* p) const { ::operator delete(p, std::align_val_t{LINE_BYTES}); }
     };
     std::unique_ptr<T, Free> memory_;
     T* scratch_ = nullptr;
+    std::int64_t scratch_size_ = 0;
 };
 
 }  // namespace chainrule

@@ -38,7 +38,7 @@ template <class T> CHAINRULE_INLINE std::int64_t panel_row(std::int64_t n_rows, 
 // acc[r][v] += Σ_k a(r, k) b(k, v) over n_k terms; b's rows are PANEL apart, a's strides are constants.
 template <class T, int M, int V, int A_ROW, int A_K>
 CHAINRULE_INLINE void accumulate(Vec<T> (&acc)[M][V], const T* a, const T* b, std::int64_t n_k) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (std::int64_t k = 0; k < n_k; ++k) {
         Vec<T> right[V];
 #pragma GCC unroll 2
@@ -60,13 +60,19 @@ template <class T, int M, int V>
 void tile_of_product(const T* A, std::int64_t a_rows, std::int64_t row, const T* b, std::int64_t k_begin,
                      std::int64_t k_end, const T* start, T* c) {
     Vec<T> acc[M][V];
+#pragma GCC unroll 16
     for (int r = 0; r < M; ++r)
+#pragma GCC unroll 2
         for (int v = 0; v < V; ++v)
             acc[r][v] = load(k_begin == 0 ? start + v * LANES<T> : c + r * PANEL<T> + v * LANES<T>);
-    for (std::int64_t k = k_begin; k < k_end; k += PANEL<T>)
-        accumulate<T, M, V, PANEL<T>, 1>(acc, A + panel_row<T>(a_rows, row, k), b + k * PANEL<T>,
-                                         std::min<std::int64_t>(PANEL<T>, k_end - k));
+    std::int64_t k = k_begin;
+    for (; k + PANEL<T> <= k_end; k += PANEL<T>)  // whole panels apart: their loop has a constant length
+        accumulate<T, M, V, PANEL<T>, 1>(acc, A + panel_row<T>(a_rows, row, k), b + k * PANEL<T>, PANEL<T>);
+    if (k < k_end)
+        accumulate<T, M, V, PANEL<T>, 1>(acc, A + panel_row<T>(a_rows, row, k), b + k * PANEL<T>, k_end - k);
+#pragma GCC unroll 16
     for (int r = 0; r < M; ++r)
+#pragma GCC unroll 2
         for (int v = 0; v < V; ++v) store(c + r * PANEL<T> + v * LANES<T>, acc[r][v]);
 }
 
@@ -79,7 +85,9 @@ void tile_of_transposed(const T* a, const T* b, std::int64_t n_k, bool from_zero
     for (int r = 0; r < M; ++r)
         for (int v = 0; v < V; ++v) acc[r][v] = from_zero ? Vec<T>{} : load(c + r * c_stride + v * LANES<T>);
     accumulate<T, M, V, 1, PANEL<T>>(acc, a, b, n_k);
+#pragma GCC unroll 16
     for (int r = 0; r < M; ++r)
+#pragma GCC unroll 2
         for (int v = 0; v < V; ++v) store(c + r * c_stride + v * LANES<T>, acc[r][v]);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #ifndef CHAINRULE_VECTOR_BYTES
 #define CHAINRULE_VECTOR_BYTES 16
@@ -55,5 +56,29 @@ template <class T> CHAINRULE_INLINE Vec<T> absolute(Vec<T> v) {
 
 template <class T> CHAINRULE_INLINE Vec<T> maximum(Vec<T> a, Vec<T> b) { return a > b ? a : b; }
 template <class T> CHAINRULE_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) { return a < b ? a : b; }
+
+// The lower and upper halves of a and b, lane by lane in turn: a0 b0 a1 b1 …
+template <class T, std::size_t... K>
+CHAINRULE_INLINE void interleave(Vec<T> a, Vec<T> b, Vec<T>& lower, Vec<T>& upper,
+                                 std::index_sequence<K...>) {
+    constexpr int n = LANES<T>;
+    lower = __builtin_shufflevector(a, b, static_cast<int>(K / 2 + (K % 2) * n)...);
+    upper = __builtin_shufflevector(a, b, static_cast<int>(n / 2 + K / 2 + (K % 2) * n)...);
+}
+
+// Transpose a square of LANES × LANES: interleaving row i with row i + LANES / 2, log₂ LANES times.
+template <class T> CHAINRULE_INLINE void transpose(Vec<T> (&rows)[LANES<T>]) {
+    constexpr int n = LANES<T>;
+#pragma GCC unroll 4
+    for (int done = 1; done < n; done *= 2) {
+        Vec<T> next[n];
+#pragma GCC unroll 16
+        for (int i = 0; i < n / 2; ++i)
+            interleave<T>(rows[i], rows[i + n / 2], next[2 * i], next[2 * i + 1],
+                          std::make_index_sequence<n>{});
+#pragma GCC unroll 16
+        for (int i = 0; i < n; ++i) rows[i] = next[i];
+    }
+}
 
 }  // namespace chainrule

@@ -3,6 +3,7 @@
 // the bit. Run with a number to draw other sizes.
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <random>
 
 #include "engine.hpp"
