@@ -50,8 +50,8 @@ public:
         if (layer.bias)
             std::copy_n(theta + layer.bias_start() + group.unit, group.n_units,
                         space_.biases[group.layer] + group.unit);
-        if (!space_.backward || (group.layer == 0 && !space_.to_input)) return;
         T* const backward = space_.weights_backward[group.layer];
+        if (backward == nullptr) return;
         for (std::int64_t u = 0; u < group.n_units; ++u)
             for (std::int64_t j = 0; j < d; j += PANEL<T>)
                 std::copy_n(w + u * d + j, std::min<std::int64_t>(PANEL<T>, d - j),
@@ -69,6 +69,11 @@ public:
             T* const H = l == top ? space_.deltas[l] : space_.inputs[l + 1];
             for (std::int64_t j = 0; j < layer.units; j += PANEL<T>) {
                 T* const c = H + panel_row<T>(space_.n_rows, row, j);
+                if (l == top && layer.units <= NARROW) {
+                    narrow_product<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_backward[l],
+                                      layer.n_inputs, layer.units, space_.biases[l], c);  // N1
+                    continue;
+                }
                 product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l],
                                  layer.n_inputs, j, layer.units, space_.biases[l] + j, c);  // N1
                 if (l == top) continue;
@@ -144,10 +149,11 @@ public:
                 std::copy_n(scratch + u * stride, d, scratch + u * d);
         T* const bias = scratch + space_.bias_gradient;
         const T* const column = delta + panel_row<T>(space_.n_rows, 0, group.unit) + group.unit % PANEL<T>;
-        std::fill_n(bias, group.n_units, T(0));
-        if (layer.bias)
-            for (std::int64_t i = 0; i < n; ++i)
-                for (std::int64_t u = 0; u < group.n_units; ++u) bias[u] += column[i * PANEL<T> + u];  // N12
+        for (std::int64_t u = 0; layer.bias && u < group.n_units; u += LANES<T>) {
+            Vec<T> sum{};
+            for (std::int64_t i = 0; i < n; ++i) sum += load(column + i * PANEL<T> + u);  // N12
+            store(bias + u, sum);
+        }
         return bias;
     }
 
@@ -177,7 +183,7 @@ private:
             T* const c = space_.inputs[0] + panel_row<T>(space_.n_rows, row, j);
             const std::int64_t width = std::min<std::int64_t>(PANEL<T>, d - j);
             for (std::int64_t i = 0; i < n; ++i)
-                std::copy_n(rows.X + rows.at(chunk + row + i) * d + j, width, c + i * PANEL<T>);
+                copy_few(rows.X + rows.at(chunk + row + i) * d + j, width, c + i * PANEL<T>);
             drop(0, chunk + row, n, j, dropout, c, nullptr);
         }
     }

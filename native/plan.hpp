@@ -82,8 +82,8 @@ public:
     std::int64_t n_rows;
     int n_threads;
     bool backward, to_input;
-    // A place for each layer. In panels: w_lᵀ; w_l; H_{l-1} as the layer sees it; and Δ_l, which holds r'_l
-    // between the passes (at the top: the logits). Not in panels: b_l, filled up.
+    // A place for each layer. In panels: w_lᵀ; w_l where a pass needs it; H_{l-1} as the layer sees it; and
+    // Δ_l, which holds r'_l between the passes (at the top: the logits). Not in panels: b_l, filled up.
     std::vector<T*> weights_forward, weights_backward, biases, inputs, deltas;
     std::vector<Group> groups;
     std::vector<double> row_losses, group_sums;
@@ -109,7 +109,9 @@ private:
         for (const Layer& layer : plan.layers) {
             const bool top = &layer == &plan.layers.back();
             weights_forward.push_back(take(panels_size<T>(layer.n_inputs, layer.units)));
-            weights_backward.push_back(take(backward ? panels_size<T>(layer.units, layer.n_inputs) : 0));
+            const bool first = &layer == &plan.layers.front();
+            const bool packed = (backward && (!first || to_input)) || (top && layer.units <= NARROW);
+            weights_backward.push_back(packed ? take(panels_size<T>(layer.units, layer.n_inputs)) : nullptr);
             biases.push_back(take(round_up(layer.units, PANEL<T>)));
             inputs.push_back(take(panels_size<T>(n_rows, layer.n_inputs)));
             deltas.push_back(take(backward || top ? panels_size<T>(n_rows, layer.units) : 0));
@@ -118,7 +120,7 @@ private:
         const std::int64_t loss_columns = plan.n_logits() + plan.n_columns + 1;
         bias_gradient = GROUP_UNITS<T> * round_up(widest, PANEL<T>);
         scratch_size_ = std::max({BLOCK_ROWS * PANEL<T>, loss_columns * round_up(BLOCK_ROWS, LANES<T>),
-                                  backward ? bias_gradient + GROUP_UNITS<T> : 0});
+                                  backward ? bias_gradient + round_up(GROUP_UNITS<T>, LANES<T>) : 0});
         scratch_size_ = round_up(scratch_size_, line) + 9 * line;
         zeros = take(PANEL<T>);
         scratch_ = take(scratch_size_ * n_threads);

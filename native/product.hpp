@@ -131,6 +131,29 @@ void product_panel(const T* A, std::int64_t a_rows, std::int64_t row, std::int64
     }
 }
 
+// At most so many columns are summed along the vectors instead: a panel would be mostly empty.
+inline constexpr std::int64_t NARROW = 4;
+
+// c (n_rows, PANEL), its first n_columns ≤ NARROW columns = start + A[row …, :] Bᵀ; A (a_rows, n_k) and
+// B (n_columns, n_k) in panels, B filled up with zeros.
+template <class T>
+void narrow_product(const T* A, std::int64_t a_rows, std::int64_t row, std::int64_t n_rows, const T* B,
+                    std::int64_t n_k, std::int64_t n_columns, const T* start, T* c) {
+    for (std::int64_t i = 0; i < n_rows; ++i) {
+        for (std::int64_t j = 0; j < n_columns; ++j) {
+            Vec<T> first{}, second{};
+            const T *a = A + panel_row<T>(a_rows, row + i, 0), *b = B + panel_row<T>(n_columns, j, 0);
+            for (std::int64_t k = 0; k < n_k; k += PANEL<T>) {
+                first += load(a) * load(b);
+                second += load(a + LANES<T>) * load(b + LANES<T>);
+                a += a_rows * PANEL<T>;
+                b += n_columns * PANEL<T>;
+            }
+            c[i * PANEL<T> + j] = start[j] + sum_of_lanes<T>(first + second);
+        }
+    }
+}
+
 // c (n_units, c_stride) = Δ[:, unit …]ᵀ H over n_rows rows, both in panels of a_rows rows; the units lie in
 // one panel. With `more`, the sum goes on from what is in c. c_stride is a multiple of PANEL.
 template <class T>

@@ -66,6 +66,25 @@ CHAINRULE_INLINE void interleave(Vec<T> a, Vec<T> b, Vec<T>& lower, Vec<T>& uppe
     upper = __builtin_shufflevector(a, b, static_cast<int>(n / 2 + K / 2 + (K % 2) * n)...);
 }
 
+// The sum of all lanes, halving again and again.
+template <class T> CHAINRULE_INLINE T sum_of_lanes(Vec<T> v) {
+    T lanes[LANES<T>];
+    store(lanes, v);
+#pragma GCC unroll 4
+    for (int half = LANES<T> / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+    return lanes[0];
+}
+
+// Copy a handful of numbers; shorter than a call where there are only a few.
+template <class T> CHAINRULE_INLINE void copy_few(const T* from, std::int64_t n, T* to) {
+    constexpr std::int64_t step = 16 / static_cast<std::int64_t>(sizeof(T));
+    std::int64_t i = 0;
+    for (; i + step <= n; i += step) std::memcpy(to + i, from + i, 16);
+    for (; i < n; ++i) to[i] = from[i];
+}
+
 // Transpose a square of LANES × LANES: interleaving row i with row i + LANES / 2, log₂ LANES times.
 template <class T> CHAINRULE_INLINE void transpose(Vec<T> (&rows)[LANES<T>]) {
     constexpr int n = LANES<T>;
