@@ -128,10 +128,10 @@ private:
               scratch(space.scratch(thread)) {}
 
         template <class Work> void blocks(std::int64_t n_rows, const Work& work) {
-            // at most BLOCK_ROWS, and a few blocks for each thread, in whole tiles
+            // at most space.block, and a few blocks for each thread, in whole tiles
             const std::int64_t share =
                 round_up((n_rows + 2 * team.size() - 1) / (2 * team.size()), TILE_ROWS);
-            const std::int64_t size = std::min(BLOCK_ROWS, share);
+            const std::int64_t size = std::min(space.block, share);
             for (std::int64_t block = team.claim(); block * size < n_rows; block = team.claim())
                 work(block * size, std::min(size, n_rows - block * size));
         }

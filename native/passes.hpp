@@ -148,10 +148,11 @@ public:
             for (std::int64_t u = 1; u < group.n_units; ++u)
                 std::copy_n(scratch + u * stride, d, scratch + u * d);
         T* const bias = scratch + space_.bias_gradient;
-        const T* const column = delta + panel_row<T>(space_.n_rows, 0, group.unit) + group.unit % PANEL<T>;
         for (std::int64_t u = 0; layer.bias && u < group.n_units; u += LANES<T>) {
+            const std::int64_t unit = group.unit + u;
+            const T* const column = delta + panel_row<T>(space_.n_rows, 0, unit) + unit % PANEL<T>;
             Vec<T> sum{};
-            for (std::int64_t i = 0; i < n; ++i) sum += load(column + i * PANEL<T> + u);  // N12
+            for (std::int64_t i = 0; i < n; ++i) sum += load(column + i * PANEL<T>);  // N12
             store(bias + u, sum);
         }
         return bias;

@@ -35,10 +35,17 @@ struct Plan {
 };
 
 inline constexpr std::int64_t CHUNK_ROWS = 512;  // rows that go through the network together, at most
-inline constexpr std::int64_t BLOCK_ROWS = 48;   // rows that one thread takes through all layers at a time
+// Rows that one thread takes through all layers at a time: few, so that they stay in the caches; more where
+// the weights do not stay there anyway, because every block reads all of them.
+inline std::int64_t block_rows(const Plan& plan, std::size_t bytes) {
+    return static_cast<std::size_t>(plan.n_parameters()) * bytes > (std::size_t{1} << 20) ? 144 : 48;
+}
 
-// Units whose weight gradients are one piece of work; they lie in one panel.
-template <class T> inline constexpr std::int64_t GROUP_UNITS = PANEL<T> < 16 ? PANEL<T> : 16;
+// Units of a layer whose weight gradients are one piece of work: enough for all threads to have some, but the
+// more, the less often H is read.
+inline std::int64_t group_units(const Layer& layer) {
+    return layer.units >= 512 ? 64 : layer.units >= 128 ? 32 : 16;
+}
 
 struct Group {
     std::size_t layer;
@@ -55,10 +62,12 @@ public:
           n_rows(round_up(n_rows, ROWS_A_PAGE) + TILE_ROWS),
           n_threads(n_threads),
           backward(backward),
-          to_input(to_input) {
+          to_input(to_input),
+          block(block_rows(plan, sizeof(T))) {
         for (std::size_t l = 0; l < plan.layers.size(); ++l)
-            for (std::int64_t unit = 0; unit < plan.layers[l].units; unit += GROUP_UNITS<T>)
-                groups.push_back({l, unit, std::min(GROUP_UNITS<T>, plan.layers[l].units - unit)});
+            for (std::int64_t unit = 0, size = group_units(plan.layers[l]); unit < plan.layers[l].units;
+                 unit += size)
+                groups.push_back({l, unit, std::min(size, plan.layers[l].units - unit)});
         row_losses.resize(static_cast<std::size_t>(n_rows));
         group_sums.resize(groups.size());
         const std::int64_t total = lay_out(plan, nullptr);
@@ -82,6 +91,7 @@ public:
     std::int64_t n_rows;
     int n_threads;
     bool backward, to_input;
+    std::int64_t block;  // rows, at most
     // A place for each layer. In panels: w_lᵀ; w_l where a pass needs it; H_{l-1} as the layer sees it; and
     // Δ_l, which holds r'_l between the passes (at the top: the logits). Not in panels: b_l, filled up.
     std::vector<T*> weights_forward, weights_backward, biases, inputs, deltas;
@@ -105,7 +115,8 @@ private:
             return place;
         };
         for (auto* places : {&weights_forward, &weights_backward, &biases, &inputs, &deltas}) places->clear();
-        std::int64_t widest = 0;
+        bias_gradient = 0;
+        std::int64_t most_units = 0;
         for (const Layer& layer : plan.layers) {
             const bool top = &layer == &plan.layers.back();
             weights_forward.push_back(take(panels_size<T>(layer.n_inputs, layer.units)));
@@ -115,12 +126,13 @@ private:
             biases.push_back(take(round_up(layer.units, PANEL<T>)));
             inputs.push_back(take(panels_size<T>(n_rows, layer.n_inputs)));
             deltas.push_back(take(backward || top ? panels_size<T>(n_rows, layer.units) : 0));
-            widest = std::max(widest, layer.n_inputs);
+            const std::int64_t units = std::min(group_units(layer), layer.units);
+            bias_gradient = std::max(bias_gradient, units * round_up(layer.n_inputs, PANEL<T>));
+            most_units = std::max(most_units, units);
         }
         const std::int64_t loss_columns = plan.n_logits() + plan.n_columns + 1;
-        bias_gradient = GROUP_UNITS<T> * round_up(widest, PANEL<T>);
-        scratch_size_ = std::max({BLOCK_ROWS * PANEL<T>, loss_columns * round_up(BLOCK_ROWS, LANES<T>),
-                                  backward ? bias_gradient + round_up(GROUP_UNITS<T>, LANES<T>) : 0});
+        scratch_size_ = std::max({block * PANEL<T>, loss_columns * round_up(block, LANES<T>),
+                                  backward ? bias_gradient + round_up(most_units, PANEL<T>) : 0});
         scratch_size_ = round_up(scratch_size_, line) + 9 * line;
         zeros = take(PANEL<T>);
         scratch_ = take(scratch_size_ * n_threads);

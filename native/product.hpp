@@ -38,7 +38,7 @@ template <class T> CHAINRULE_INLINE std::int64_t panel_row(std::int64_t n_rows, 
 // acc[r][v] += Σ_k a(r, k) b(k, v) over n_k terms; b's rows are PANEL apart, a's strides are constants.
 template <class T, int M, int V, int A_ROW, int A_K>
 CHAINRULE_INLINE void accumulate(Vec<T> (&acc)[M][V], const T* a, const T* b, std::int64_t n_k) {
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (std::int64_t k = 0; k < n_k; ++k) {
         Vec<T> right[V];
 #pragma GCC unroll 2
@@ -65,11 +65,20 @@ void tile_of_product(const T* A, std::int64_t a_rows, std::int64_t row, const T*
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v)
             acc[r][v] = load(k_begin == 0 ? start + v * LANES<T> : c + r * PANEL<T> + v * LANES<T>);
+    // One loop over pairs of terms, whatever panel they lie in: with an inner loop for each panel, the way
+    // out of it costs as much as some terms.
+    const T* a = A + panel_row<T>(a_rows, row, k_begin);  // k_begin is a multiple of PANEL
+    b += k_begin * PANEL<T>;
+    const std::int64_t to_next_panel = (a_rows - 1) * PANEL<T>;
     std::int64_t k = k_begin;
-    for (; k + PANEL<T> <= k_end; k += PANEL<T>)  // whole panels apart: their loop has a constant length
-        accumulate<T, M, V, PANEL<T>, 1>(acc, A + panel_row<T>(a_rows, row, k), b + k * PANEL<T>, PANEL<T>);
-    if (k < k_end)
-        accumulate<T, M, V, PANEL<T>, 1>(acc, A + panel_row<T>(a_rows, row, k), b + k * PANEL<T>, k_end - k);
+    while (k + 2 <= k_end) {
+        accumulate<T, M, V, PANEL<T>, 1>(acc, a, b, 2);
+        a += 2;
+        b += 2 * PANEL<T>;
+        k += 2;
+        a += k % PANEL<T> == 0 ? to_next_panel : 0;
+    }
+    if (k < k_end) accumulate<T, M, V, PANEL<T>, 1>(acc, a, b, 1);
 #pragma GCC unroll 16
     for (int r = 0; r < M; ++r)
 #pragma GCC unroll 2
@@ -154,23 +163,26 @@ void narrow_product(const T* A, std::int64_t a_rows, std::int64_t row, std::int6
     }
 }
 
-// c (n_units, c_stride) = Δ[:, unit …]ᵀ H over n_rows rows, both in panels of a_rows rows; the units lie in
-// one panel. With `more`, the sum goes on from what is in c. c_stride is a multiple of PANEL.
+// c (n_units, c_stride) = Δ[:, unit …]ᵀ H over n_rows rows, both in panels of a_rows rows. With `more`, the
+// sum goes on from what is in c. c_stride is a multiple of PANEL.
 template <class T>
 void transposed_product(const T* delta, const T* H, std::int64_t a_rows, std::int64_t n_rows,
                         std::int64_t unit, std::int64_t n_units, std::int64_t n_columns, bool more, T* c,
                         std::int64_t c_stride) {
-    const std::int64_t n_tiles = (n_units + TILE_ROWS - 1) / TILE_ROWS;
     for (std::int64_t j = 0; j < n_columns; j += PANEL<T>) {
         const int v = vectors_at<T>(j, n_columns) - 1;
         for (std::int64_t k = 0; k < n_rows; k += SUM_BLOCK) {
             const std::int64_t n_k = std::min(SUM_BLOCK, n_rows - k);
-            for (std::int64_t t = 0; t < n_tiles; ++t) {  // tiles of equal height, to within one
-                const std::int64_t first = n_units * t / n_tiles, m = n_units * (t + 1) / n_tiles - first;
+            const T* const h = H + panel_row<T>(a_rows, k, j);
+            for (std::int64_t first = 0; first < n_units;) {
+                // the units that are left of their panel, in tiles of equal height to within one
                 const std::int64_t column = unit + first;
+                const std::int64_t left = std::min(n_units - first, PANEL<T> - column % PANEL<T>);
+                const std::int64_t m = left / ((left + TILE_ROWS - 1) / TILE_ROWS);
                 Tiles<T>::transposed[static_cast<std::size_t>(m - 1)][static_cast<std::size_t>(v)](
-                    delta + panel_row<T>(a_rows, k, column) + column % PANEL<T>,
-                    H + panel_row<T>(a_rows, k, j), n_k, k == 0 && !more, c + first * c_stride + j, c_stride);
+                    delta + panel_row<T>(a_rows, k, column) + column % PANEL<T>, h, n_k, k == 0 && !more,
+                    c + first * c_stride + j, c_stride);
+                first += m;
             }
         }
     }

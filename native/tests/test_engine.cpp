@@ -66,10 +66,10 @@ template <class T> void test_products(std::mt19937& rng, std::int64_t n, std::in
             }
     }
     check(ok, "product", n, k, m);
-    const std::int64_t stride = round_up(m, PANEL<T>);
+    const std::int64_t stride = round_up(m, PANEL<T>), GROUP = 16 + 16 * (n % 3);
     ok = true;
-    for (std::int64_t unit = 0; unit < k; unit += GROUP_UNITS<T>) {
-        const std::int64_t units = std::min<std::int64_t>(GROUP_UNITS<T>, k - unit);
+    for (std::int64_t unit = 0; unit < k; unit += GROUP) {
+        const std::int64_t units = std::min<std::int64_t>(GROUP, k - unit);
         std::vector<T> g(static_cast<std::size_t>(units * stride));
         transposed_product<T>(A_panels.data(), H_panels.data(), n, n, unit, units, m, false, g.data(),
                               stride);
