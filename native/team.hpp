@@ -100,7 +100,7 @@ public:
     }
 
 private:
-    static constexpr int SPINS = 2000;
+    static constexpr int SPINS = 300;  // some microseconds
 
     int size_;
     alignas(64) std::atomic<std::int64_t> next_{0};

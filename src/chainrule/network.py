@@ -52,8 +52,12 @@ class Network:
 
     def __init__(self, n_inputs: int, hidden: Sequence[Layer | int] = (), *, likelihood: Likelihood) -> None:
         if not isinstance(likelihood, Likelihood):
-            raise InputError(f"likelihood={likelihood!r} must be one of chainrule.likelihoods, such as Normal().")
-        layers = tuple(Dense(int(layer)) if isinstance(layer, int | np.integer) else layer for layer in hidden)
+            raise InputError(
+                f"likelihood={likelihood!r} must be one of chainrule.likelihoods, such as Normal()."
+            )
+        layers = tuple(
+            Dense(int(layer)) if isinstance(layer, int | np.integer) else layer for layer in hidden
+        )
         self.architecture = Architecture(n_inputs, layers, likelihood.n_logits)
         self.likelihood = likelihood
         self._engines: dict[tuple[str, int | None], Engine] = {}
@@ -79,10 +83,15 @@ class Network:
         return self.architecture.n_parameters
 
     def __repr__(self) -> str:
-        return f"Network(n_inputs={self.n_inputs}, hidden={list(self.hidden)}, likelihood={self.likelihood!r})"
+        return (
+            f"Network(n_inputs={self.n_inputs}, hidden={list(self.hidden)}, likelihood={self.likelihood!r})"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_engines": {}}  # engines hold native memory and are made again when asked for
+        return {
+            **self.__dict__,
+            "_engines": {},
+        }  # engines hold native memory and are made again when asked for
 
     def engine(self, name: str = "native", n_threads: int | None = None) -> Engine:
         """Return an engine bound to this network.
@@ -160,7 +169,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         dropout_seed: int | None = None,
         engine: str = "native",
-        penalty: Penalty = Penalty(),  # noqa: B008 (frozen)
+        penalty: Penalty = Penalty(),
     ) -> tuple[float, Array]:
         """Return the loss and its gradient ∂loss/∂θ: N1 to N12.
 
@@ -199,7 +208,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         dropout_seed: int | None = None,
         engine: str = "native",
-        penalty: Penalty = Penalty(),  # noqa: B008 (frozen)
+        penalty: Penalty = Penalty(),
     ) -> tuple[float, Array]:
         """Return the loss and ∂loss/∂X (n_rows, n_inputs): N10 carried on to l = 0.
 
@@ -211,7 +220,11 @@ class Network:
         return loss, G
 
     def _checked_theta(self, theta: Array) -> Array:
-        if not isinstance(theta, np.ndarray) or theta.dtype not in DTYPES or theta.shape != (self.n_parameters,):
+        if (
+            not isinstance(theta, np.ndarray)
+            or theta.dtype not in DTYPES
+            or theta.shape != (self.n_parameters,)
+        ):
             given = f"{theta.dtype} {theta.shape}" if isinstance(theta, np.ndarray) else type(theta).__name__
             raise InputError(
                 f"theta must be a float32 or float64 array of shape ({self.n_parameters},), not {given}; "
@@ -224,7 +237,10 @@ class Network:
         if rows.dtype.kind in "iub":
             rows = rows.astype(theta.dtype)
         if rows.dtype != theta.dtype:
-            raise InputError(f"X has dtype {rows.dtype} and theta {theta.dtype}: convert one of them, X.astype(theta.dtype).")
+            raise InputError(
+                f"X has dtype {rows.dtype} and theta {theta.dtype}: "
+                "convert one of them, X.astype(theta.dtype)."
+            )
         if rows.ndim != 2 or rows.shape[1] != self.n_inputs:
             raise InputError(f"X must have the shape (n_rows, {self.n_inputs}), not {rows.shape}.")
         if len(rows) == 0:

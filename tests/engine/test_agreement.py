@@ -26,7 +26,7 @@ def assert_near(ours, reference, dtype, what):
     assert error <= NEAR[dtype], f"{what}: {error:.1e} in {dtype}"
 
 
-def everything(engine, problem, penalty=Penalty(), dropout_seed=None):  # noqa: B008 (frozen)
+def everything(engine, problem, penalty=Penalty(), dropout_seed=None):
     """Return forward, loss, loss with penalty, ∂loss/∂θ and ∂loss/∂x."""
     logits = engine.forward(problem.theta, problem.X)
     loss = engine.loss(problem.theta, problem.X, problem.y, problem.weight)
@@ -44,7 +44,7 @@ def everything(engine, problem, penalty=Penalty(), dropout_seed=None):  # noqa: 
     }
 
 
-def compare(problem, dtypes=DTYPES, threads=THREADS, penalty=Penalty(), dropout_seed=None):  # noqa: B008 (frozen)
+def compare(problem, dtypes=DTYPES, threads=THREADS, penalty=Penalty(), dropout_seed=None):
     """Compare all that an engine gives, in each dtype and on each number of threads, with the reference."""
     network = problem.network
     reference = everything(network.engine("reference"), problem, penalty, dropout_seed)

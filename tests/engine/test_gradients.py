@@ -27,7 +27,7 @@ def central_differences(loss, point):
     return slopes
 
 
-def check(problem, engine, penalty=Penalty(), dropout_seed=None):  # noqa: B008 (frozen)
+def check(problem, engine, penalty=Penalty(), dropout_seed=None):
     """Compare each layer's part of the gradient, and ∂loss/∂x, with differences of the loss beside them."""
     compute = problem.network.engine(engine).loss_and_gradient
     theta, X = problem.theta.copy(), problem.X.copy()

@@ -19,7 +19,7 @@ class ActivationFunction(Protocol):
 
     @property
     def r(self) -> Callable[[Array], Array]:
-        """h = r(s), elementwise."""
+        """Return h = r(s), elementwise (N2)."""
 
     @property
     def derivative(self) -> Callable[[Array, Array], Array]:
@@ -166,10 +166,12 @@ def backward(
         weight, bias = parameters[level]
         if level < len(states) - 1:
             delta = error_signal(G, states[level], functions[level])  # N9
-        gradients.append((
-            gradient_of_weights(delta, states[level].inputs),  # N11
-            None if bias is None else gradient_of_bias(delta),  # N12
-        ))
+        gradients.append(
+            (
+                gradient_of_weights(delta, states[level].inputs),  # N11
+                None if bias is None else gradient_of_bias(delta),  # N12
+            )
+        )
         G = gradient_of_inputs(delta, weight)  # N10
         mask = None if masks is None else masks[level]
         G = G if mask is None else G * mask

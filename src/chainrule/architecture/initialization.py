@@ -20,7 +20,9 @@ VARIANCES = {
 
 
 def initial_parameters(
-    architecture: Architecture, seed: int | np.random.Generator = 0, dtype: str | type[np.floating[Any]] = "float32"
+    architecture: Architecture,
+    seed: int | np.random.Generator = 0,
+    dtype: str | type[np.floating[Any]] = "float32",
 ) -> NDArray[Any]:
     """Return a new θ: uniform weights with the variance that each layer's activation asks for.
 

@@ -90,10 +90,12 @@ class DenseLayer:
 
     @property
     def weight_stop(self) -> int:
+        """Where w_l ends in θ and b_l begins."""
         return self.weight_start + self.units * self.n_inputs
 
     @property
     def stop(self) -> int:
+        """Where the layer's parameters end in θ."""
         return self.weight_stop + (self.units if self.bias else 0)
 
 

@@ -32,7 +32,9 @@ def keep_mask(
 ) -> NDArray[Any]:
     """Return (n_rows, n_units): 0 where dropped (with probability ``rate``), else 1 / (1 − rate)."""
     with np.errstate(over="ignore"):  # the hash is arithmetic modulo 2^64
-        z = (np.uint64(stream_key(seed, step, layer)) ^ np.arange(n_rows, dtype=np.uint64)) + np.uint64(_GOLDEN)
+        z = (np.uint64(stream_key(seed, step, layer)) ^ np.arange(n_rows, dtype=np.uint64)) + np.uint64(
+            _GOLDEN
+        )
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))

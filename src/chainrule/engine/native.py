@@ -5,6 +5,7 @@ is loaded. The environment variable CHAINRULE_INSTRUCTION_SET forces another.
 """
 
 import os
+import time
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -22,6 +23,8 @@ from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 # A thread more is started for each so many multiplications and additions of a step or call: below it, waiting
 # for one another takes longer than the work.
 FLOP_PER_THREAD = 1_000_000
+# Whether several threads pay for the steps of a fit is measured: this long with all, this long with one.
+PROBE_SECONDS = 0.003
 
 
 @cache
@@ -51,7 +54,8 @@ def instruction_set() -> str:
     wanted = os.environ.get("CHAINRULE_INSTRUCTION_SET") or supported[-1]
     if wanted not in supported:
         raise InputError(
-            f"CHAINRULE_INSTRUCTION_SET={wanted!r} is not to be had on this processor; choose one of {', '.join(supported)}."
+            f"CHAINRULE_INSTRUCTION_SET={wanted!r} is not to be had on this processor; "
+            f"choose one of {', '.join(supported)}."
         )
     return wanted
 
@@ -64,7 +68,9 @@ def usable_threads(n_threads: int | None = None) -> int:
     """
     if n_threads is not None:
         if not isinstance(n_threads, int | np.integer) or isinstance(n_threads, bool) or n_threads < 1:
-            raise InputError(f"n_threads={n_threads!r}: it must be a whole number of at least 1, or None for all cores.")
+            raise InputError(
+                f"n_threads={n_threads!r}: it must be a whole number of at least 1, or None for all cores."
+            )
         return int(n_threads)
     from joblib import cpu_count  # noqa: PLC0415 (joblib comes with scikit-learn and is not light)
 
@@ -165,7 +171,9 @@ class NativeEngine:
     ) -> NDArray[np.float64]:
         theta, (first, *second) = descent.theta, descent.state
         rule, numbers = _rule(descent.optimizer)
-        losses = np.empty(len(learning_rates))
+        n_threads, n_steps = self._pace(descent, 6 * min(batch_size, len(order)), len(learning_rates))
+        losses = np.empty(n_steps)
+        begin = time.perf_counter()
         n_done = self._engines[theta.dtype].run_steps(
             theta=theta,
             first=first,
@@ -181,16 +189,32 @@ class NativeEngine:
             X=X,
             y=_like(theta, y),
             weight=sample_weight,
-            order=order,
+            order=order[: n_steps * batch_size],
             batch_size=batch_size,
-            learning_rates=learning_rates,
+            learning_rates=learning_rates[:n_steps],
             losses=losses,
             seconds=CALL_SECONDS,
-            n_threads=self._threads(6 * min(batch_size, len(order))),
+            n_threads=n_threads,
         )
+        descent.pace[n_threads] = (time.perf_counter() - begin) / n_done
         losses = losses[:n_done]
         descent.step += n_done - (not np.isfinite(losses[-1]))
         return losses
+
+    def _pace(self, descent: Descent, flop_per_parameter: int, n_steps: int) -> tuple[int, int]:
+        """Return how many threads take the next steps, and how many steps these are.
+
+        Where several threads may pay, both ways are tried for a moment, and then the quicker one goes on
+        until it is no longer that: with other work on the machine, one thread is. The bits are the same.
+        """
+        most = self._threads(flop_per_parameter)
+        if most == 1 or self._forced_threads:
+            return most, n_steps
+        untried = [n for n in (most, 1) if n not in descent.pace]
+        if untried:
+            guess = flop_per_parameter * self._n_parameters / 5e10  # seconds a step; the order of it will do
+            return untried[0], min(n_steps, 1 + int(PROBE_SECONDS / guess))
+        return min(descent.pace, key=descent.pace.__getitem__), n_steps
 
     def _threads(self, flop_per_parameter: int) -> int:
         """Return as many threads as the work pays for, at most ``n_threads``."""

@@ -49,6 +49,7 @@ class Descent:
             raise InputError(f"clip_norm={self.clip_norm!r}: it must be above 0, or None for no limit.")
         self.state = self.optimizer.init(self.theta)
         self.step = 0  # steps done
+        self.pace: dict[int, float] = {}  # seconds a step by number of threads, where an engine measures it
 
 
 class Engine(Protocol):
@@ -101,8 +102,9 @@ class Engine(Protocol):
         Returns
         -------
         (n_done,)
-            Fewer than n_steps when the call came near its time (about 0.2 s) or a loss was not finite
-            (it is the last one, and θ is as before that step). The caller goes on with the rest.
+            Fewer than n_steps when the engine wants to be called again (after about 0.2 s at most) or a
+            loss was not finite (it is the last one, and θ is as before that step). The caller goes on with
+            the rest.
         """
 
 

@@ -153,7 +153,7 @@ def gradient_check(
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    penalty: Penalty = Penalty(),  # noqa: B008 (frozen)
+    penalty: Penalty = Penalty(),
     dropout_seed: int | None = None,
     engine: EngineName = "native",
     tolerance: float = 1e-7,

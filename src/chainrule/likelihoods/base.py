@@ -53,7 +53,8 @@ class Likelihood(ABC):
         """Return the loss of each row (n,) and −e = ∂loss/∂s of each row (n, n_logits).
 
         Weights and the mean over the rows come afterwards and are the same for all (N9).
-        ``y`` is as `prepare` returned it, ``logits`` (n, n_logits); both results have the dtype of the logits.
+        ``y`` is as `prepare` returned it, ``logits`` (n, n_logits); both results have the
+        dtype of the logits.
         """
 
     @abstractmethod

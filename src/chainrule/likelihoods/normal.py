@@ -15,7 +15,8 @@ from chainrule.likelihoods.base import Array, Likelihood, require_count
 class Normal(Likelihood):
     """y ~ Normal(s, 1), independently for each output: least squares (N5).
 
-    Domain: finite numbers. Link: identity, ŷ = s. Loss of a row: ½|y − s|². Dropped: ½ log 2π for each output.
+    Domain: finite numbers. Link: identity, ŷ = s. Loss of a row: ½|y − s|². Dropped: ½ log 2π for each
+    output.
 
     Parameters
     ----------

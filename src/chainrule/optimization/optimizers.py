@@ -45,7 +45,13 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(
-        self, theta: Array, gradient: Array, state: tuple[Array, ...], t: int, learning_rate: float, decayed: Array
+        self,
+        theta: Array,
+        gradient: Array,
+        state: tuple[Array, ...],
+        t: int,
+        learning_rate: float,
+        decayed: Array,
     ) -> None:
         """Take step t (from 1): change θ and the state in place.
 
@@ -97,7 +103,13 @@ class SGD(Optimizer):
         _require(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a finite number ≥ 0")
 
     def update(
-        self, theta: Array, gradient: Array, state: tuple[Array, ...], t: int, learning_rate: float, decayed: Array
+        self,
+        theta: Array,
+        gradient: Array,
+        state: tuple[Array, ...],
+        t: int,
+        learning_rate: float,
+        decayed: Array,
     ) -> None:
         scalar = theta.dtype.type
         eta, mu = scalar(learning_rate), scalar(self.momentum)
@@ -143,7 +155,13 @@ class Adam(Optimizer):
         return 0.0
 
     def update(
-        self, theta: Array, gradient: Array, state: tuple[Array, ...], t: int, learning_rate: float, decayed: Array
+        self,
+        theta: Array,
+        gradient: Array,
+        state: tuple[Array, ...],
+        t: int,
+        learning_rate: float,
+        decayed: Array,
     ) -> None:
         scalar = theta.dtype.type
         m, u = state

@@ -71,7 +71,7 @@ class Training:
     schedule: Schedule = Constant()  # noqa: RUF009 (frozen)
     epochs: int = 100
     batch_size: int = 256
-    penalty: Penalty = Penalty()  # noqa: RUF009 (frozen)
+    penalty: Penalty = Penalty()
     clip_norm: float | None = None
     decay_biases: bool = False
     shuffle: bool = True
