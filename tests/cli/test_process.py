@@ -77,7 +77,8 @@ def test_a_reader_that_has_enough_is_no_error(homes, tmp_path):
     process = start("predict", homes / "sold.safetensors", tmp_path / "many.csv")
     assert process.stdout.readline() == '"prediction","probability_no","probability_yes"\n'
     process.stdout.close()
-    stderr = process.stderr.read()
+    with process.stderr:
+        stderr = process.stderr.read()
     process.wait(timeout=60)
     assert "error" not in stderr
     assert "Traceback" not in stderr

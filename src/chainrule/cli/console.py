@@ -75,7 +75,8 @@ def say_error(line: str) -> None:
 
 def say_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: text in the first column, numbers in the others."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    say(title)  # not the table's own title, which is folded at the width of the table
+    table = Table()
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
