@@ -181,7 +181,10 @@ class TabularEstimator(NetworkEstimator, ABC):
     def _check_table(self, X: Any, *, reset: bool) -> None:
         """Check the names and the number of columns as scikit-learn does, where it knows the table's kind."""
         if hasattr(X, "iloc") or isinstance(X, np.ndarray):
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            try:
+                validate_data(self, X, reset=reset, skip_check_array=True)
+            except ValueError as error:
+                raise InputError(str(error)) from None
         elif reset:
             self.__dict__.pop("feature_names_in_", None)
             names = getattr(X, "columns", None) if hasattr(X, "schema") else None
@@ -366,7 +369,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
     ) -> tuple[Likelihood, Any]:
         target = Classes.of(y)
         natural = target.likelihood()
-        if self.likelihood == "auto" or self.likelihood == natural.name:
+        if isinstance(self.likelihood, str) and self.likelihood in {"auto", natural.name}:
             return natural, target
         if self.likelihood == "categorical" and not target.multilabel:
             return Categorical(len(target.labels)), target
@@ -388,7 +391,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, in the order of ``classes_``: (n_rows, n_classes)."""
-        return self.target_.probabilities(self.network_.likelihood.mean(self._table_logits(X)))
+        # in float64, so that the probabilities of a row sum to 1 as others check it
+        logits = self._table_logits(X).astype(np.float64)
+        return self.target_.probabilities(self.network_.likelihood.mean(logits))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of the probabilities, from the logits: exact where these have run to 0."""
@@ -444,9 +449,10 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
             return natural
         if isinstance(self.likelihood, str) and self.likelihood in {"normal", "poisson"}:
             return LIKELIHOODS[self.likelihood](n_outputs)  # type: ignore[call-arg]  # both take n_outputs
-        if isinstance(self.likelihood, Bernoulli | Categorical) or isinstance(self.likelihood, str):
+        if isinstance(self.likelihood, Bernoulli | Categorical | str):
             raise InputError(
-                f"likelihood={self.likelihood!r} is for classes: use TabularClassifier, or 'normal' or 'poisson'."
+                f"likelihood={self.likelihood!r} is for classes: use TabularClassifier, "
+                "or 'normal' or 'poisson'."
             )
         if self.likelihood.n_columns != n_outputs:
             raise InputError(f"{self.likelihood!r} does not fit y, which has {n_outputs} columns.")

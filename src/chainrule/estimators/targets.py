@@ -225,7 +225,8 @@ class Scaling:
     --------
     >>> import numpy as np
     >>> from chainrule.estimators.targets import Scaling
-    >>> scaling = Scaling.of(np.array([10.0, 30.0]), chainrule.likelihoods.Normal())
+    >>> from chainrule.likelihoods import Normal
+    >>> scaling = Scaling.of(np.array([10.0, 30.0]), Normal())
     >>> scaling.to_network(np.array([10.0, 30.0]))
     array([[-1.],
            [ 1.]])
