@@ -59,8 +59,13 @@ class Engine(Protocol):
     it; weights (n,) in the dtype of θ, or None. `Network` does the checks.
     """
 
-    name: EngineName
-    n_threads: int
+    @property
+    def name(self) -> EngineName:
+        """Which text this is."""
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads it may use."""
 
     def forward(self, theta: Array, X: Array) -> Array:
         """Return the logits (n, n_logits): N1 to N4, no dropout."""

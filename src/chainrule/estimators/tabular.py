@@ -85,7 +85,7 @@ class TabularEstimator(NetworkEstimator, ABC):
         learning_rate: float | None = None,
         dropout: float | None = None,
         validation_fraction: float | None = None,
-        categorical_features: ArrayLike | None = None,
+        categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
         time_limit: float | None = None,
         random_state: Any = None,
         n_threads: int | None = None,

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no type information
+from threadpoolctl import threadpool_limits
 
 from chainrule.optimization import LBFGS
 from chainrule.training.history import StoppedBy
