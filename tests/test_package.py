@@ -95,8 +95,8 @@ ROOMS = [
     {"__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
-# In one rank: likelihoods compute with the equations, and the penalty knows the layout of θ. The one that looks
-# up: save() belongs with fit(), and the file knows all the estimators.
+# In one rank: likelihoods compute with the equations, and the penalty knows the layout of θ. One looks up:
+# save() belongs with fit(), and the file knows all the estimators.
 BESIDE = {("likelihoods", "architecture"), ("optimization", "architecture"), ("estimators", "model_file")}
 
 

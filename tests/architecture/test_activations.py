@@ -132,7 +132,7 @@ def test_the_derivative_is_that_of_the_definition(name, dtype, engine):
     derivative = G * len(s) / (h - y)  # undo N9's mean over a power of two of rows
     _, slope, bend = truths(name, dtype)
     info = np.finfo(dtype)
-    # Some derivatives are taken from h, which is rounded: 1 − h², or h + α. They are exact to the last digit of 1.
+    # Some derivatives are taken from h, which is rounded: 1 − h², or h + α, exact to the last digit of 1.
     absolute = float(4 * info.eps) if name in {"tanh", "elu", "selu"} else float(len(s) * info.tiny)
     assert_near(derivative, slope, bend, s, absolute)
 
