@@ -108,6 +108,17 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
              "n_threads"_a);
 }
 
+template <class T> void bind_predictor(nb::module_& m, const char* name) {
+    nb::class_<RowPredictor<T>>(m, name)
+        .def("__init__", [](RowPredictor<T>* self, const Engine<T>& engine,
+                            In<T> theta) { new (self) RowPredictor<T>(engine.plan(), theta.data()); })
+        .def("__call__", [](RowPredictor<T>& predictor, In<T> row, Out<T> mean) {
+            if (static_cast<std::int64_t>(row.size()) != predictor.n_inputs())
+                throw nb::value_error("the row has another length than the network has inputs");
+            predictor(row.data(), mean.data());
+        });
+}
+
 // The instruction sets, of those that a module is built for, that this processor has; the best last.
 std::vector<std::string> supported_instruction_sets() {
     std::vector<std::string> names{"baseline"};
@@ -126,6 +137,8 @@ std::vector<std::string> supported_instruction_sets() {
 NB_MODULE(CHAINRULE_MODULE, m) {
     chainrule::bind_engine<float>(m, "EngineFloat32");
     chainrule::bind_engine<double>(m, "EngineFloat64");
+    chainrule::bind_predictor<float>(m, "RowPredictorFloat32");
+    chainrule::bind_predictor<double>(m, "RowPredictorFloat64");
     m.def("supported_instruction_sets", &chainrule::supported_instruction_sets);
     m.def("peak_flop_rate", [](int n_threads, int n_stretches) {
         const nb::gil_scoped_release release;

@@ -5,6 +5,7 @@
 // The formulas are those of chainrule/architecture/equations.py, where it is said why they look as they do.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include "math.hpp"
@@ -93,6 +94,21 @@ void loss_and_slope(Likelihood likelihood, T* s, const T* y, T* loss, std::int64
         case L::categorical: return categorical<T>(s, y, loss, n_rows, stride, n_logits);
         case L::unknown: return;
     }
+}
+
+// The mean ŷ of one row in the place of its logits: the inverse of each link. Lanes are outputs here; s is
+// filled up to whole vectors with anything finite.
+template <class T> void mean_of_row(Likelihood likelihood, T* s, std::int64_t n_logits) {
+    if (likelihood == Likelihood::bernoulli)
+        for (std::int64_t k = 0; k < n_logits; k += LANES<T>) store(s + k, sigmoid_pair<T>(load(s + k)).p);
+    if (likelihood == Likelihood::poisson)
+        for (std::int64_t k = 0; k < n_logits; k += LANES<T>) store(s + k, exp<T>(load(s + k)));
+    if (likelihood != Likelihood::categorical) return;
+    const T m = *std::max_element(s, s + n_logits);
+    for (std::int64_t k = 0; k < n_logits; k += LANES<T>) store(s + k, exp<T>(load(s + k) - m));
+    T sum = 0;
+    for (std::int64_t k = 0; k < n_logits; ++k) sum += s[k];
+    for (std::int64_t k = 0; k < n_logits; ++k) s[k] /= sum;
 }
 
 }  // namespace chainrule

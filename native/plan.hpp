@@ -131,7 +131,8 @@ private:
             most_units = std::max(most_units, units);
         }
         const std::int64_t loss_columns = plan.n_logits() + plan.n_columns + 1;
-        scratch_size_ = std::max({block * PANEL<T>, loss_columns * round_up(block, LANES<T>),
+        scratch_size_ = std::max({block * PANEL<T>, round_up(plan.n_logits(), PANEL<T>),
+                                  loss_columns * round_up(block, LANES<T>),
                                   backward ? bias_gradient + round_up(most_units, PANEL<T>) : 0});
         scratch_size_ = round_up(scratch_size_, line) + 9 * line;
         zeros = take(PANEL<T>);

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import Architecture
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor
 from chainrule.errors import InputError
 from chainrule.likelihoods import Likelihood
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
@@ -125,6 +125,11 @@ class NativeEngine:
             np.dtype(np.float64): module.EngineFloat64(layers, likelihood.name, likelihood.n_columns),
         }
 
+        self._predictors = {
+            np.dtype(np.float32): module.RowPredictorFloat32,
+            np.dtype(np.float64): module.RowPredictorFloat64,
+        }
+
     def forward(self, theta: Array, X: Array) -> Array:
         logits = np.empty((len(X), self._n_logits), dtype=theta.dtype)
         self._engines[theta.dtype].forward(theta, X, logits, self._threads(2 * len(X)))
@@ -133,6 +138,16 @@ class NativeEngine:
     def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
         engine = self._engines[theta.dtype]
         return float(engine.loss(theta, X, _like(theta, y), sample_weight, self._threads(2 * len(X))))
+
+    def predictor(self, theta: Array) -> RowPredictor:
+        compute = self._predictors[theta.dtype](self._engines[theta.dtype], theta)
+        mean = np.empty(self._n_logits, dtype=theta.dtype)
+
+        def predict(row: Array) -> Array:
+            compute(row, mean)
+            return mean
+
+        return predict
 
     def loss_and_gradient(
         self,

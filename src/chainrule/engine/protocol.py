@@ -1,5 +1,6 @@
 """What an engine does: the protocol that the reference and the native engine both keep."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -52,6 +53,9 @@ class Descent:
         self.pace: dict[int, float] = {}  # seconds a step by number of threads, where an engine measures it
 
 
+RowPredictor = Callable[[Array], Array]
+
+
 class Engine(Protocol):
     """One text of the mathematics, bound to one architecture and likelihood.
 
@@ -84,6 +88,9 @@ class Engine(Protocol):
         input_gradient: Array | None = None,
     ) -> tuple[float, Array]:
         """Return the loss, penalty included, and ∂loss/∂θ; write ∂loss/∂X where an array is given."""
+
+    def predictor(self, theta: Array) -> RowPredictor:
+        """Return a function from one row (n_inputs,) to ŷ; see `Network.predictor`."""
 
     def run_steps(
         self,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import ACTIVATIONS, Architecture, equations
 from chainrule.engine.dropout import keep_mask
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor
 from chainrule.likelihoods import Likelihood
 from chainrule.optimization import Penalty, clip_by_norm
 
@@ -30,6 +30,10 @@ class ReferenceEngine:
     def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
         row_losses, _ = self.likelihood.loss_and_gradient(self.forward(theta, X), y)
         return _mean(row_losses, sample_weight)
+
+    def predictor(self, theta: Array) -> RowPredictor:
+        kept = theta.copy()
+        return lambda row: self.likelihood.mean(self.forward(kept, row[None]))[0]
 
     def loss_and_gradient(
         self,
