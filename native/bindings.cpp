@@ -119,6 +119,31 @@ template <class T> void bind_predictor(nb::module_& m, const char* name) {
         });
 }
 
+template <class T, class Function> void apply_to_all(In<T> x, Out<T> y, const Function& function) {
+    const auto n = static_cast<std::int64_t>(x.size());
+    if (static_cast<std::int64_t>(y.size()) != n) throw nb::value_error("x and y must have as many entries");
+    for (std::int64_t i = 0; i < n; i += LANES<T>) {
+        const std::int64_t m = std::min<std::int64_t>(LANES<T>, n - i);
+        T lanes[LANES<T>];
+        std::fill_n(lanes, LANES<T>, T(1));
+        std::copy_n(x.data() + i, m, lanes);
+        store(lanes, function(load(lanes)));
+        std::copy_n(lanes, m, y.data() + i);
+    }
+}
+
+// y = f(x) for a function of math.hpp by its name, so that tests can compare it with the true one.
+template <class T> void apply_named(const std::string& name, In<T> x, Out<T> y) {
+    if (name == "exp") return apply_to_all<T>(x, y, [](Vec<T> v) { return exp<T>(v); });
+    if (name == "expm1") return apply_to_all<T>(x, y, [](Vec<T> v) { return expm1_nonpositive<T>(v); });
+    if (name == "log") return apply_to_all<T>(x, y, [](Vec<T> v) { return log_positive<T>(v); });
+    if (name == "log1p") return apply_to_all<T>(x, y, [](Vec<T> v) { return log1p_nonnegative<T>(v); });
+    if (name == "tanh") return apply_to_all<T>(x, y, [](Vec<T> v) { return tanh<T>(v); });
+    if (name == "sigmoid") return apply_to_all<T>(x, y, [](Vec<T> v) { return sigmoid_pair<T>(v).p; });
+    if (name == "normal_cdf") return apply_to_all<T>(x, y, [](Vec<T> v) { return normal_pair<T>(v).cdf; });
+    throw nb::value_error(("math.hpp has no function " + name).c_str());
+}
+
 // The instruction sets, of those that a module is built for, that this processor has; the best last.
 std::vector<std::string> supported_instruction_sets() {
     std::vector<std::string> names{"baseline"};
@@ -139,6 +164,8 @@ NB_MODULE(CHAINRULE_MODULE, m) {
     chainrule::bind_engine<double>(m, "EngineFloat64");
     chainrule::bind_predictor<float>(m, "RowPredictorFloat32");
     chainrule::bind_predictor<double>(m, "RowPredictorFloat64");
+    m.def("apply", &chainrule::apply_named<float>, "name"_a, "x"_a.noconvert(), "y"_a.noconvert());
+    m.def("apply", &chainrule::apply_named<double>, "name"_a, "x"_a.noconvert(), "y"_a.noconvert());
     m.def("supported_instruction_sets", &chainrule::supported_instruction_sets);
     m.def("peak_flop_rate", [](int n_threads, int n_stretches) {
         const nb::gil_scoped_release release;

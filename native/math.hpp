@@ -1,5 +1,8 @@
 // Elementary functions on vectors, for float and double. Series are Taylor's: the coefficients say what
 // they are, and the arguments are reduced until the remainder is below half an ulp.
+//
+// Largest errors, in ulp, for float and double (tests/engine/test_math.py): exp 1.5, expm1 1, log 2,
+// log1p 2.5, tanh 3, sigmoid 3, normal cdf 8.
 #pragma once
 
 #include <limits>
@@ -124,11 +127,11 @@ template <class T> CHAINRULE_INLINE Vec<T> softplus(Vec<T> s) {
     return positive + log1p_nonnegative<T>(exp<T>(-absolute<T>(s)));
 }
 
-// e^{−x²}: x² is split so that its rounding does not show.
-template <class T> CHAINRULE_INLINE Vec<T> exp_minus_square(Vec<T> x) {
+// e^{−s²/2}: s² is split so that its rounding does not show.
+template <class T> CHAINRULE_INLINE Vec<T> exp_minus_half_square(Vec<T> s) {
     constexpr Int<T> keep = ~((Int<T>{1} << (Float<T>::mantissa_bits / 2 + 1)) - 1);
-    const Vec<T> high = bits<T, Int<T>>(bits<Int<T>, T>(x) & keep);
-    return exp<T>(-high * high) * exp<T>(-(x - high) * (x + high));
+    const Vec<T> high = bits<T, Int<T>>(bits<Int<T>, T>(s) & keep);
+    return exp<T>(T(-0.5) * (high * high)) * exp<T>(T(-0.5) * ((s - high) * (s + high)));
 }
 
 // The standard normal: its distribution function Φ(s) and density φ(s), the tails kept.
@@ -138,13 +141,13 @@ template <class T> struct NormalPair {
 
 template <class T> CHAINRULE_INLINE NormalPair<T> normal_pair(Vec<T> s) {
     using F = Float<T>;
-    Vec<T> x = absolute<T>(s) * T(0.70710678118654752440);
-    const Vec<T> most = broadcast<T>(F::exp_most / 3);  // e^{−x²} is 0 from here on; ∞ would give NaN below
-    x = x > most ? most : x;
+    const Vec<T> most = broadcast<T>(F::exp_most / 2);  // e^{−s²/2} is 0 from here on; ∞ would give NaN below
+    const Vec<T> size = absolute<T>(s), a = size > most ? most : size;
+    const Vec<T> x = a * T(0.70710678118654752440);
     const Vec<T> t = (x - T(ERFCX_K)) / (x + T(ERFCX_K));
     Vec<T> p = broadcast<T>(F::erfcx[F::erfcx_degree]);
     for (int k = F::erfcx_degree - 1; k >= 0; --k) p = p * t + F::erfcx[k];
-    const Vec<T> e = exp_minus_square<T>(x);
+    const Vec<T> e = exp_minus_half_square<T>(a);
     const Vec<T> tail = T(0.5) * e * p / (1 + 2 * x);  // ½ erfc(x)
     return {s > 0 ? 1 - tail : tail, e * T(0.39894228040143267794)};
 }

@@ -1,0 +1,63 @@
+"""Every instruction set that this processor has computes what the reference does."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.architecture import ACTIVATIONS
+from chainrule.engine import instruction_set
+from chainrule.engine.native import NativeEngine, supported_instruction_sets
+from chainrule.likelihoods import LIKELIHOODS
+from chainrule.optimization import Penalty
+
+SETS = supported_instruction_sets()
+
+
+def target(likelihood, n, rng):
+    if likelihood.name == "categorical":
+        return rng.integers(0, likelihood.n_logits, (n, 1))
+    return rng.integers(0, 2, (n, likelihood.n_columns)).astype(float)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
+def test_an_instruction_set_against_the_reference(name, likelihood, dtype):
+    rng = np.random.default_rng(0)
+    for activation in ACTIVATIONS:
+        for n_outputs, n_rows in [(2, 5), (3, 70), (33, 50)]:
+            kind = LIKELIHOODS[likelihood](n_outputs)
+            net = cr.Network(
+                9, [cr.Dense(37, activation), cr.Dropout(0.2), cr.Dense(18, activation)], likelihood=kind
+            )
+            theta = net.initial_parameters(seed=2, dtype="float64")
+            X, y, weight = rng.normal(size=(n_rows, 9)), target(kind, n_rows, rng), rng.uniform(1, 2, n_rows)
+            results = []
+            for engine, kept in [
+                (net.engine("reference"), "float64"),
+                (NativeEngine(net.architecture, kind, 2, name), dtype),
+            ]:
+                G = np.empty((n_rows, 9), dtype=kept)
+                arrays = [array.astype(kept) for array in (theta, X, y, weight)]
+                loss, gradient = engine.loss_and_gradient(*arrays, Penalty(0.01), 7, G)
+                results.append((np.array(loss), gradient, G, engine.forward(*arrays[:2])))
+            for expected, found in zip(*results, strict=True):
+                allowed = (1e-5 if dtype == "float32" else 1e-12) * np.abs(expected).max()
+                np.testing.assert_allclose(found, expected, rtol=0, atol=allowed)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_environment_forces_one(name, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_INSTRUCTION_SET", name)
+    assert instruction_set() == name
+
+
+def test_the_best_one_is_the_default(monkeypatch):
+    monkeypatch.delenv("CHAINRULE_INSTRUCTION_SET", raising=False)
+    assert instruction_set() == SETS[-1]
+
+
+def test_one_that_is_not_to_be_had(monkeypatch):
+    monkeypatch.setenv("CHAINRULE_INSTRUCTION_SET", "abacus")
+    with pytest.raises(cr.InputError, match=r"CHAINRULE_INSTRUCTION_SET='abacus' .* choose one of baseline"):
+        instruction_set()
