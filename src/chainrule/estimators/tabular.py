@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from chainrule.architecture import Dense, Dropout, Layer
 from chainrule.errors import InputError
@@ -21,14 +22,15 @@ from chainrule.network import Network, checked_weight
 from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
 from chainrule.tables import TableEncoder
 from chainrule.training import History, Training, TrainingResult, split_validation, train
+from chainrule.training.batches import Data
 
 Array = NDArray[np.floating[Any]]
 
 # ── The recipe: found on validation rows of a dozen data sets from 1,000 to 435,000 rows ──
-HIDDEN = (256, 128)
-ACTIVATION = "silu"
+HIDDEN = (256, 256, 256)
+ACTIVATION = "mish"
 DROPOUT = 0.1
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 6e-3
 WEIGHT_DECAY = 0.02
 VALIDATION_FRACTION = 0.15
 FEWEST_VALIDATION_ROWS = 5  # fewer say nothing about when to stop
@@ -62,17 +64,9 @@ class TabularEstimator(NetworkEstimator, ABC):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
     }
-    _saved = (
-        "target_",
-        "encoder_",
-        "history_",
-        "seed_",
-        "target_name_",
-        "n_rows_",
-        "n_features_in_",
-        "feature_names_in_",
-    )
-    target_: Any  # Classes or Scaling
+    _saved = ("target_", "encoder_", "history_", "seed_", "target_name_", "n_rows_")
+    _target_kind: ClassVar[type[Any]]
+    target_: Any  # of that kind
     encoder_: TableEncoder
     history_: History
 
@@ -123,6 +117,18 @@ class TabularEstimator(NetworkEstimator, ABC):
         """How many threads it could use."""
         return self._recorded("n_threads_").n_threads
 
+    @property
+    def n_features_in_(self) -> int:
+        """How many columns the table had."""
+        self._recorded("n_features_in_")
+        return self.encoder_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """The names of the table's columns; an AttributeError where it had none, as in scikit-learn."""
+        self._recorded("feature_names_in_")
+        return self.encoder_.feature_names_in_
+
     def _recorded(self, attribute: str) -> History:
         if "history_" not in vars(self):  # hasattr() relies on this error
             raise AttributeError(f"{type(self).__name__} has no {attribute} before fit.")
@@ -144,7 +150,8 @@ class TabularEstimator(NetworkEstimator, ABC):
         y : array_like, or a series or table of one column, (n_rows,) or (n_rows, n_outputs)
             The target, nothing missing.
         sample_weight : array_like, (n_rows,), optional
-            Weights ≥ 0 with a sum above 0.
+            Weights ≥ 0 with a sum above 0. Training leaves rows of weight 0 out; they still count in what
+            is found out about the columns, and in ``classes_``.
         eval_set : tuple (X, y), optional
             Rows that say when to stop; without it a share of the rows is set aside for that.
 
@@ -160,106 +167,62 @@ class TabularEstimator(NetworkEstimator, ABC):
             When the loss stops being finite.
         """
         self._validate_params()
-        values, self.target_name_ = read_target(y)
-        self._check_table(X, reset=True)
+        values, name = read_target(y)
         encoder = TableEncoder(self.categorical_features).fit(X)
         rows = encoder.transform(X)
-        if len(rows) != len(values):
-            raise InputError(
-                f"X has {len(rows)} rows and y has {len(values)}: Found input variables with inconsistent "
-                "numbers of samples. Each row needs its target."
-            )
+        _require_as_many(rows, values)
         weight = checked_weight(sample_weight, len(rows), rows.dtype)
         likelihood, target = self._learn_target(values, weight)
-        self.seed_ = self._draw_seed()
-        self.encoder_, self.target_, self.n_rows_ = encoder, target, len(rows)
-        self.network_ = Network(encoder.n_inputs, self._layers(), likelihood=likelihood)
-        self._train(rows, self._encode(values), weight, eval_set)
-        self.n_features_in_ = encoder.n_features_in_
+        network = Network(encoder.n_inputs, self._layers(), likelihood=likelihood)
+        data = Data(rows, target.encode(values), weight).that_count()
+        chosen = None if eval_set is None else _read_eval_set(eval_set, encoder, target)
+        seed = self._draw_seed()
+        if chosen is None:
+            data, chosen = self._split(data, seed)
+        result = self._descend(network, data, chosen, seed)
+        self.network_, self.theta_, self.history_ = network, result.theta, result.history
+        self.encoder_, self.target_, self.target_name_ = encoder, target, name
+        self.seed_, self.n_rows_ = seed, len(rows)
         return self
-
-    def _check_table(self, X: Any, *, reset: bool) -> None:
-        """Check the names and the number of columns as scikit-learn does, where it knows the table's kind."""
-        if hasattr(X, "iloc") or isinstance(X, np.ndarray):
-            try:
-                validate_data(self, X, reset=reset, skip_check_array=True)
-            except ValueError as error:
-                raise InputError(str(error)) from None
-        elif reset:
-            self.__dict__.pop("feature_names_in_", None)
-            names = getattr(X, "columns", None) if hasattr(X, "schema") else None
-            names = getattr(X, "column_names", names)
-            if names is not None:
-                self.feature_names_in_ = np.asarray(names, dtype=object)
 
     def _draw_seed(self) -> int:
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
-        from sklearn.utils import check_random_state  # noqa: PLC0415
-
         return int(check_random_state(self.random_state).randint(2**31))
 
     @abstractmethod
     def _learn_target(self, y: NDArray[Any], weight: Array | None) -> tuple[Likelihood, Any]:
-        """Return the likelihood for y, and what turns y into numbers and back."""
-
-    @abstractmethod
-    def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Return y as the likelihood takes it."""
+        """Return the likelihood for y, and what turns y into its numbers and back."""
 
     def _layers(self) -> list[Layer]:
-        """Return the hidden layers, a Dropout after each Dense that was given as a number."""
+        """Return the hidden layers; a number is a Dense, and dropout where no Dropout follows it."""
         rate = DROPOUT if self.dropout is None else float(self.dropout)
+        specs = list(HIDDEN if self.hidden is None else self.hidden)
         layers: list[Layer] = []
-        for spec in HIDDEN if self.hidden is None else self.hidden:
+        for spec, above in zip(specs, [*specs[1:], None], strict=True):
             if isinstance(spec, Dense | Dropout):
                 layers.append(spec)
                 continue
             layers.append(Dense(spec, ACTIVATION))
-            if rate:
+            if rate and not isinstance(above, Dropout):
                 layers.append(Dropout(rate))
         return layers
 
-    def _train(
-        self, rows: Array, target: NDArray[Any], weight: Array | None, eval_set: tuple[Any, Any] | None
-    ) -> None:
-        validation: tuple[Any, ...] | None = None
-        if eval_set is not None:
-            if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
-                raise InputError("eval_set must be a tuple (X, y).")
-            self._check_table(eval_set[0], reset=False)
-            validation = (self.encoder_.transform(eval_set[0]), self._encode(read_target(eval_set[1])[0]))
-        else:
-            kept, held_out = self._split(target)
-            if len(held_out):
-                validation = (
-                    rows[held_out],
-                    target[held_out],
-                    None if weight is None else weight[held_out],
-                )
-                if weight is not None and not weight[held_out].sum() > 0:
-                    validation = None  # no row of the validation counts, so it cannot say when to stop
-                rows, target = rows[kept], target[kept]
-                weight = None if weight is None else weight[kept]
-        result = self._descend(rows, target, weight, validation)
-        self.theta_, self.history_ = result.theta, result.history
-
-    def _split(self, target: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows to learn from and those that say when to stop (none where there are too few)."""
+    def _split(self, data: Data, seed: int) -> tuple[Data, Data | None]:
+        """Return the rows to learn from and those that say when to stop, None where they are too few."""
         fraction = VALIDATION_FRACTION if self.validation_fraction is None else self.validation_fraction
-        everything = np.arange(len(target))
-        if fraction * len(target) < FEWEST_VALIDATION_ROWS:
-            return everything, everything[:0]
-        by_class = isinstance(self, ClassifierMixin) and target.ndim == 1
-        return split_validation(
-            len(target), float(fraction), self.seed_, stratify=target if by_class else None
+        n_rows = len(data.X)
+        if fraction * n_rows < FEWEST_VALIDATION_ROWS:
+            return data, None
+        by_class = isinstance(self, ClassifierMixin) and data.y.ndim == 1
+        kept, held_out = split_validation(
+            n_rows, float(fraction), seed, stratify=data.y if by_class else None
         )
+        return data.take(kept), data.take(held_out)
 
-    def _descend(
-        self, rows: Array, target: NDArray[Any], weight: Array | None, validation: tuple[Any, ...] | None
-    ) -> TrainingResult:
-        n_rows = len(rows)
-        if self.network_.hidden:
+    def _descend(self, network: Network, data: Data, validation: Data | None, seed: int) -> TrainingResult:
+        n_rows = len(data.X)
+        if network.hidden:
             epochs = self.epochs or epochs_for(n_rows)
             how: dict[str, Any] = {
                 "optimizer": AdamW(self.learning_rate or LEARNING_RATE, weight_decay=WEIGHT_DECAY),
@@ -276,26 +239,61 @@ class TabularEstimator(NetworkEstimator, ABC):
             }
         settings = Training(
             **how,
-            seed=self.seed_,
+            seed=seed,
             time_limit=self.time_limit,
             engine=self._engine,
             n_threads=self.n_threads,
-            verbose=int(self.verbose),
+            verbose=min(int(self.verbose), 1),
         )
-        theta = self.network_.initial_parameters(self.seed_, dtype="float32")
-        return train(self.network_, theta, rows, target, weight, validation=validation, settings=settings)
+        theta = network.initial_parameters(seed, dtype="float32")
+        return train(network, theta, *data, validation=validation, settings=settings)
+
+    def _mean(self, X: Any) -> Array:
+        return self.network_.likelihood.mean(self._table_logits(X))
 
     def _table_logits(self, X: Any) -> Array:
-        check_is_fitted(self, "theta_")
-        self._check_table(X, reset=False)
-        return self._logits(self.encoder_.transform(X))
+        """Return the logits (n_rows, n_logits), in float64: probabilities then sum to 1 as others check it."""
+        check_is_fitted(self)
+        return self._logits(self.encoder_.transform(X)).astype(np.float64)
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        likelihood = self.network_.likelihood
+        self._require_restored("encoder_", TableEncoder, lambda it: it.n_inputs == self.network_.n_inputs)
+        self._require_restored("target_", self._target_kind, lambda it: it.suits(likelihood))
+        self._require_restored("history_", History, lambda it: 0 <= it.best_epoch <= len(it.epochs))
+        self._require_restored("n_rows_", int, lambda it: it > 0)
+        self._require_restored("seed_", int, lambda it: it >= 0)
+        self._require_restored("target_name_", str | None, lambda _: True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
         tags.input_tags.sparse = False
         tags.target_tags.multi_output = True
         return tags
+
+
+def _require_as_many(rows: Array, y: NDArray[Any]) -> None:
+    if len(rows) != len(y):
+        raise InputError(
+            f"X has {len(rows)} rows and y has {len(y)}: Found input variables with inconsistent "
+            "numbers of samples. Each row needs its target."
+        )
+
+
+def _read_eval_set(eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
+    """Return the person's own validation rows, encoded as the training rows are."""
+    if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
+        raise InputError("eval_set must be a tuple (X, y).")
+    try:
+        rows, values = encoder.transform(eval_set[0]), read_target(eval_set[1])[0]
+        _require_as_many(rows, values)
+        return Data(rows, target.encode(values), None)
+    except InputError as error:
+        raise InputError(f"eval_set: {error}") from error
 
 
 class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -310,15 +308,16 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
         What is between the logits and the classes.
     hidden : sequence of int, Dense or Dropout, optional
         The hidden layers; a number is a Dense of so many units with dropout behind it. ``()`` is the linear
-        model. None: (256, 128).
+        model. None: (256, 256, 256).
     epochs : int, optional
         How often the rows are gone through, at most. None: 100, fewer from 10,000 rows on.
     learning_rate : float, optional
-        The highest rate of the schedule. None: 0.003.
+        The highest rate of the schedule. None: 0.006.
     dropout : float, optional
         The rate of dropout, from 0 to below 1. None: 0.1.
     validation_fraction : float, optional
-        The share of the rows that is set aside to say when to stop; 0 for none. None: 0.15.
+        The share of the rows that is set aside to say when to stop; 0 for none, and none is set aside where
+        that would be fewer than 5 rows. None: 0.15.
     categorical_features : array_like, optional
         Names, indices or a mask of the columns to be taken as categories. None: found from the data.
     time_limit : float, optional
@@ -353,6 +352,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
     True
     """
 
+    _target_kind = Classes
     target_: Classes
 
     @property
@@ -382,22 +382,20 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
             f"{target.labels.tolist()[:10]}: that is {natural!r}. Use likelihood='auto'."
         )
 
-    def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
-        return self.target_.encode(y)
-
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest class of each row (n_rows,), or the labels (n_rows, n_labels) of 0 and 1."""
-        return self.target_.decode(self.predict_proba(X))
+        probabilities = self.predict_proba(X)
+        return self.target_.decode(probabilities)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, in the order of ``classes_``: (n_rows, n_classes)."""
-        # in float64, so that the probabilities of a row sum to 1 as others check it
-        logits = self._table_logits(X).astype(np.float64)
-        return self.target_.probabilities(self.network_.likelihood.mean(logits))
+        mean = self._mean(X)
+        return self.target_.probabilities(mean)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of the probabilities, from the logits: exact where these have run to 0."""
-        return self.target_.log_probabilities(self.network_.likelihood, self._table_logits(X))
+        logits = self._table_logits(X)
+        return self.target_.log_probabilities(self.network_.likelihood, logits)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -436,11 +434,14 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
     (442,)
     """
 
+    _target_kind = Scaling
     target_: Scaling
 
     def _learn_target(self, y: NDArray[Any], weight: Array | None) -> tuple[Likelihood, Any]:
-        likelihood = self._likelihood_for(y)
-        return likelihood, Scaling.of(y, likelihood, weight)
+        counts = slice(None) if weight is None else weight > 0
+        likelihood = self._likelihood_for(y[counts])
+        likelihood.prepare(y)  # the domain, in the units that the person knows
+        return likelihood, Scaling.of(y[counts], likelihood, None if weight is None else weight[counts])
 
     def _likelihood_for(self, y: NDArray[Any]) -> Likelihood:
         natural = likelihood_of_numbers(y)
@@ -458,10 +459,7 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
             raise InputError(f"{self.likelihood!r} does not fit y, which has {n_outputs} columns.")
         return self.likelihood
 
-    def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
-        return self.network_.likelihood.prepare(self.target_.to_network(y))
-
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return ŷ = E[y given x] of each row in the units of y: (n_rows,) or (n_rows, n_outputs)."""
-        mean = self.network_.likelihood.mean(self._table_logits(X))
-        return self.target_.from_network(mean)
+        mean = self._mean(X)
+        return self.target_.decode(mean)
