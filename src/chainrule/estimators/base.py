@@ -1,5 +1,6 @@
 """What all four estimators share: a network, its θ, and how they are saved."""
 
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, ClassVar
 
@@ -69,3 +70,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
             )
         if not np.isfinite(theta).all():
             raise InputError("θ has entries that are not finite.")
+
+    def _require_restored(self, name: str, kind: Any, fits: Callable[[Any], bool]) -> None:
+        value = getattr(self, name, None)
+        if not (isinstance(value, kind) and fits(value)):
+            raise InputError(f"{name} does not fit the network: {value!r}.")

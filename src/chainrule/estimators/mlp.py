@@ -138,6 +138,10 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             raise AttributeError("MLPClassifier has no classes_ before fit.")
         return self.target_.labels
 
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        self._require_restored("target_", Classes, lambda it: it.suits(self.network_.likelihood))
+
     def _learn_target(
         self, y: NDArray[Any], goes_on: bool, classes: ArrayLike | None
     ) -> tuple[Likelihood, NDArray[Any]]:

@@ -419,6 +419,10 @@ class MultilayerPerceptron(NetworkEstimator, ABC):
             )
         return True
 
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        self._require_restored("n_features_in_", int, lambda it: it == self.network_.n_inputs)
+
     def _checked_logits(self, X: ArrayLike) -> Array:
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=self.theta_.dtype, order="C", reset=False)

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -199,7 +200,7 @@ class TabularEstimator(NetworkEstimator, ABC):
         rate = DROPOUT if self.dropout is None else float(self.dropout)
         specs = list(HIDDEN if self.hidden is None else self.hidden)
         layers: list[Layer] = []
-        for spec, above in zip(specs, [*specs[1:], None], strict=True):
+        for spec, above in pairwise([*specs, None]):
             if isinstance(spec, Dense | Dropout):
                 layers.append(spec)
                 continue
@@ -249,10 +250,11 @@ class TabularEstimator(NetworkEstimator, ABC):
         return train(network, theta, *data, validation=validation, settings=settings)
 
     def _mean(self, X: Any) -> Array:
-        return self.network_.likelihood.mean(self._table_logits(X))
+        logits = self._table_logits(X)
+        return self.network_.likelihood.mean(logits)
 
     def _table_logits(self, X: Any) -> Array:
-        """Return the logits (n_rows, n_logits), in float64: probabilities then sum to 1 as others check it."""
+        """Return the logits (n_rows, n_logits), in float64: so do a row's probabilities sum to 1."""
         check_is_fitted(self)
         return self._logits(self.encoder_.transform(X)).astype(np.float64)
 

@@ -153,7 +153,10 @@ class Classes:
     @classmethod
     def of(cls, y: NDArray[Any]) -> "Classes":
         """Return the classes of a target; raise InputError where it cannot be one of a classifier."""
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except ValueError as error:
+            raise InputError(str(error)) from None
         if y.ndim == 1:
             return cls(np.unique(y))
         if type_of_target(y) != "multilabel-indicator":
@@ -172,6 +175,14 @@ class Classes:
                 f"y has only one class, {self.labels.tolist()[0]!r}: a classifier needs at least two."
             )
         return Bernoulli() if len(self.labels) == 2 else Categorical(len(self.labels))
+
+    def suits(self, likelihood: Likelihood) -> bool:
+        """Return whether this may stand above that likelihood; what a model file says is checked with it."""
+        if not isinstance(self.labels, np.ndarray) or self.labels.ndim != 1:
+            return False
+        return likelihood == self.likelihood() or (
+            not self.multilabel and likelihood == Categorical(len(self.labels))
+        )
 
     def encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """Return class numbers (n_rows,), or 0 and 1 (n_rows, n_labels); raise for a class that is new."""
@@ -227,7 +238,7 @@ class Scaling:
     >>> from chainrule.estimators.targets import Scaling
     >>> from chainrule.likelihoods import Normal
     >>> scaling = Scaling.of(np.array([10.0, 30.0]), Normal())
-    >>> scaling.to_network(np.array([10.0, 30.0]))
+    >>> scaling.encode(np.array([10.0, 30.0]))
     array([[-1.],
            [ 1.]])
     """
@@ -259,14 +270,20 @@ class Scaling:
             scale = np.where(mean > 0, mean, 1.0)
         return cls(location, scale, y.ndim == 1)
 
-    def to_network(self, y: NDArray[Any]) -> NDArray[np.float64]:
+    def suits(self, likelihood: Likelihood) -> bool:
+        """Return whether this may stand above that likelihood; what a model file says is checked with it."""
+        parts = (self.location, self.scale)
+        shaped = all(isinstance(part, np.ndarray) and part.shape == (likelihood.n_columns,) for part in parts)
+        return shaped and bool(np.isfinite(parts).all() and (self.scale > 0).all())
+
+    def encode(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """Return z (n_rows, n_outputs) of y; raise InputError when y has other columns than at the fit."""
         columns = _columns(y)
         if columns.shape[1] != len(self.scale):
             raise InputError(f"y has {columns.shape[1]} columns; at the fit it had {len(self.scale)}.")
         return (columns - self.location) / self.scale
 
-    def from_network(self, z: Array) -> NDArray[np.float64]:
+    def decode(self, z: Array) -> NDArray[np.float64]:
         """Return predictions in the units of y, computed in float64: (n_rows,) or (n_rows, n_outputs)."""
         y = self.location + self.scale * z.astype(np.float64)
         return y[:, 0] if self.one_dimensional else y
