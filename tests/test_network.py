@@ -183,7 +183,7 @@ def test_large_finite_entries_are_fine(engine):
         ([1, 1, -1, 1, 1], "sample_weight must hold finite numbers ≥ 0."),
         ([1, 1, np.nan, 1, 1], "sample_weight must hold finite numbers ≥ 0."),
         ([1, 1, np.inf, 1, 1], "sample_weight must hold finite numbers ≥ 0."),
-        ([0, 0, 0, 0, 0], "sample_weight sums to 0: at least one row must count."),
+        ([0, 0, 0, 0, 0], "sample_weight is zero for every row (it sums to 0): at least one row must count."),
     ],
 )
 def test_other_weights_are_an_error(call, weight, expected):

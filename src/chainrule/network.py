@@ -309,5 +309,5 @@ def checked_weight(sample_weight: ArrayLike | None, n_rows: int, dtype: np.dtype
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise InputError("sample_weight must hold finite numbers ≥ 0.")
     if not weight.sum() > 0:
-        raise InputError("sample_weight sums to 0: at least one row must count.")
+        raise InputError("sample_weight is zero for every row (it sums to 0): at least one row must count.")
     return np.ascontiguousarray(weight)
