@@ -130,12 +130,16 @@ private:
               scratch(space.scratch(thread)) {}
 
         template <class Work> void blocks(std::int64_t n_rows, const Work& work) {
-            // at most space.block, and a few blocks for each thread, in whole tiles
-            const std::int64_t share =
-                round_up((n_rows + 2 * team.size() - 1) / (2 * team.size()), TILE_ROWS);
-            const std::int64_t size = std::min(space.block, share);
-            for (std::int64_t block = team.claim(); block * size < n_rows; block = team.claim())
-                work(block * size, std::min(size, n_rows - block * size));
+            // an equal share for each thread, in whole tiles, cut into blocks; who comes first takes the next
+            // one
+            const std::int64_t share = round_up((n_rows + team.size() - 1) / team.size(), TILE_ROWS);
+            const std::int64_t blocks_a_share = (share + space.block - 1) / space.block;
+            for (std::int64_t k = team.claim(); k / blocks_a_share * share < n_rows; k = team.claim()) {
+                const std::int64_t begin = k / blocks_a_share * share,
+                                   row = begin + k % blocks_a_share * space.block;
+                const std::int64_t end = std::min({row + space.block, begin + share, n_rows});
+                if (row < end) work(row, end - row);
+            }
         }
 
         template <class Work> void groups(const Work& work) {

@@ -77,7 +77,8 @@ public:
                 product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l],
                                  layer.n_inputs, j, layer.units, space_.biases[l] + j, c);  // N1
                 if (l == top) continue;
-                T* const d = with_slopes ? space_.deltas[l] + panel_row<T>(space_.n_rows, row, j) : nullptr;
+                const bool kept = with_slopes && !slope_from_h(layer.activation);
+                T* const d = kept ? space_.deltas[l] + panel_row<T>(space_.n_rows, row, j) : nullptr;
                 respond_all<T>(layer.activation, c, d, n * PANEL<T>);  // N2, and r' for N9
                 drop(l + 1, chunk + row, n, j, dropout, c, d);
             }
@@ -122,9 +123,7 @@ public:
                 product_panel<T>(space_.deltas[l], space_.n_rows, row, n, space_.weights_backward[l],
                                  layer.units, j, layer.n_inputs, space_.zeros, scratch);  // N10
                 if (l > 0) {
-                    T* const delta = space_.deltas[l - 1] + panel_row<T>(space_.n_rows, row, j);
-                    for (std::int64_t i = 0; i < n * PANEL<T>; i += LANES<T>)
-                        store(delta + i, load(delta + i) * load(scratch + i));  // N9
+                    slope_times(l, row, n, j, dropout, scratch);  // N9
                     continue;
                 }
                 drop(0, chunk + row, n, j, dropout, scratch, nullptr);
@@ -175,6 +174,23 @@ private:
         transpose<T>(square);
 #pragma GCC unroll 16
         for (std::int64_t k = 0; k < n; ++k) store(panel + k * PANEL<T>, square[k]);
+    }
+
+    // N9: Δ_{l−1} = r' times what came down (`G`, the panel of column j), for n rows. r' is in the place of
+    // Δ, or follows from h: for ReLU it is 1 where h > 0, and what was kept by dropout was scaled up.
+    void slope_times(std::size_t l, std::int64_t row, std::int64_t n, std::int64_t j, const Dropout& dropout,
+                     const T* G) const {
+        const std::int64_t at = panel_row<T>(space_.n_rows, row, j), size = n * PANEL<T>;
+        T* const delta = space_.deltas[l - 1] + at;
+        if (!slope_from_h(plan_.layers[l - 1].activation)) {
+            for (std::int64_t i = 0; i < size; i += LANES<T>) store(delta + i, load(delta + i) * load(G + i));
+            return;
+        }
+        const T* const h = space_.inputs[l] + at;
+        const Vec<T> scale =
+            broadcast<T>(dropout.on ? static_cast<T>(1 / (1 - plan_.layers[l].dropout)) : T(1));
+        for (std::int64_t i = 0; i < size; i += LANES<T>)
+            store(delta + i, load(h + i) > 0 ? scale * load(G + i) : Vec<T>{});
     }
 
     void gather(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,

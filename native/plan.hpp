@@ -68,6 +68,10 @@ public:
             for (std::int64_t unit = 0, size = group_units(plan.layers[l]); unit < plan.layers[l].units;
                  unit += size)
                 groups.push_back({l, unit, std::min(size, plan.layers[l].units - unit)});
+        // the large ones first: then the threads end together
+        std::stable_sort(groups.begin(), groups.end(), [&](const Group& a, const Group& b) {
+            return a.n_units * plan.layers[a.layer].n_inputs > b.n_units * plan.layers[b.layer].n_inputs;
+        });
         row_losses.resize(static_cast<std::size_t>(n_rows));
         group_sums.resize(groups.size());
         const std::int64_t total = lay_out(plan, nullptr);

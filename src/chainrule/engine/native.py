@@ -25,6 +25,7 @@ from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 FLOP_PER_THREAD = 1_000_000
 # Whether several threads pay for the steps of a fit is measured: this long with all, this long with one.
 PROBE_SECONDS = 0.003
+FORGETTING = 0.97  # of such a measurement, from call to call
 
 
 @cache
@@ -211,6 +212,8 @@ class NativeEngine:
             seconds=CALL_SECONDS,
             n_threads=n_threads,
         )
+        # what was measured long ago counts for ever less, so that the other way gets its chance again
+        descent.pace = {n: FORGETTING * seconds for n, seconds in descent.pace.items()}
         descent.pace[n_threads] = (time.perf_counter() - begin) / n_done
         losses = losses[:n_done]
         descent.step += n_done - (not np.isfinite(losses[-1]))
