@@ -140,10 +140,7 @@ def open_table(table: Any) -> Table:
         When it is not two-dimensional, sparse or lazy, has no rows or no columns, or a name twice.
     """
     if issparse(table):
-        raise InputError(
-            "Sparse input is not read here: pass X.toarray(), or use MLPClassifier or MLPRegressor, "
-            "which take sparse matrices."
-        )
+        raise InputError("Sparse input is not read here: pass X.toarray().")
     try:
         frame = nw.from_native(table, pass_through=True)
         if isinstance(frame, nw.DataFrame):
