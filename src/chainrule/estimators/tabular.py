@@ -200,7 +200,7 @@ class TabularEstimator(NetworkEstimator, ABC):
         rate = DROPOUT if self.dropout is None else float(self.dropout)
         specs = list(HIDDEN if self.hidden is None else self.hidden)
         layers: list[Layer] = []
-        for spec, above in pairwise([*specs, None]):
+        for spec, above in pairwise([*specs, Dense(1)]):  # above the last stands the top layer
             if isinstance(spec, Dense | Dropout):
                 layers.append(spec)
                 continue

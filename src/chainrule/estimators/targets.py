@@ -17,6 +17,8 @@ Array = NDArray[np.floating[Any]]
 
 # From this share of zeros on, whole numbers ≥ 0 are taken for counts: squares of errors fit them badly.
 ZERO_SHARE_OF_COUNTS = 0.25
+# A smaller standard deviation, as a share of the mean, is rounding.
+SMALLEST_SPREAD = 1e-12
 
 
 def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
@@ -60,7 +62,7 @@ def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
             parts[0] if len(parts) == 1 else np.column_stack(parts) if parts else np.empty((len(native), 0))
         )
     else:
-        values = _plain(np.asarray(y))
+        values = _plain(_as_array(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in {1, 2} or 0 in values.shape:
@@ -70,8 +72,16 @@ def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         _refuse("infinite (inf)", np.isinf(values))
         _refuse("missing (NaN)", np.isnan(values))
-    name = names[0] if len(names) == 1 and isinstance(names[0], str) else None
+    # narwhals calls a series without a name ""
+    name = names[0] if len(names) == 1 and isinstance(names[0], str) and names[0] else None
     return values, name
+
+
+def _as_array(y: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(y)
+    except ValueError:
+        raise InputError("The rows of y differ in length; all rows must have as many entries.") from None
 
 
 def _refuse(what: str, bad: NDArray[np.bool_]) -> None:
@@ -159,7 +169,7 @@ class Classes:
             raise InputError(str(error)) from None
         if y.ndim == 1:
             return cls(np.unique(y))
-        if type_of_target(y) != "multilabel-indicator":
+        if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise InputError(
                 f"y has the shape {y.shape}, and not only 0 and 1 in it: several labels a row are 0 or 1. "
                 "For one class a row give y the shape (n_rows,)."
@@ -258,13 +268,21 @@ class Scaling:
         n_outputs = columns.shape[1]
         location, scale = np.zeros(n_outputs), np.ones(n_outputs)
         if isinstance(likelihood, Normal):
-            location = np.average(columns, axis=0, weights=sample_weight)
+            with np.errstate(over="ignore", invalid="ignore"):
+                location = np.average(columns, axis=0, weights=sample_weight)
+                reach = np.abs(columns - location).max(axis=0)
+            if not np.isfinite(reach).all():
+                raise InputError(
+                    f"y reaches from {columns.min():.3g} to {columns.max():.3g}, which is too far for "
+                    "float64 to take a mean: give it in a larger unit."
+                )
             # the largest distance is taken out first, so that no square overflows
-            reach = np.maximum(np.abs(columns - location).max(axis=0), np.finfo(np.float64).tiny)
+            reach = np.maximum(reach, np.finfo(np.float64).tiny)
             squares = np.square((columns - location) / reach)
             scale = reach * np.sqrt(np.average(squares, axis=0, weights=sample_weight))
-            # a constant column has no spread but what rounding leaves
-            scale = np.where(scale > 1e-12 * np.abs(location), scale, 1.0)
+            # a constant column has no spread but what rounding leaves: it is predicted to 12 digits
+            scale = np.maximum(scale, SMALLEST_SPREAD * np.abs(location))
+            scale = np.where(scale > 0, scale, SMALLEST_SPREAD)
         elif isinstance(likelihood, Poisson):
             mean = np.average(columns, axis=0, weights=sample_weight)
             scale = np.where(mean > 0, mean, 1.0)
@@ -292,7 +310,7 @@ class Scaling:
 def _columns(y: NDArray[Any]) -> NDArray[np.float64]:
     if y.dtype.kind not in "biuf":
         raise InputError(
-            f"y holds text (the first value is {y.ravel()[0]!r}): regression needs numbers. "
+            f"y holds text (the first value is {y.ravel()[:1].tolist()[0]!r}): regression needs numbers. "
             "For classes use a classifier; for numbers written as text convert them first."
         )
     return y.astype(np.float64).reshape(len(y), -1)
