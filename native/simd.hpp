@@ -66,15 +66,19 @@ CHAINRULE_INLINE void interleave(Vec<T> a, Vec<T> b, Vec<T>& lower, Vec<T>& uppe
     upper = __builtin_shufflevector(a, b, static_cast<int>(n / 2 + K / 2 + (K % 2) * n)...);
 }
 
+// Lane k gets lane k XOR distance.
+template <class T, int distance, std::size_t... K>
+CHAINRULE_INLINE Vec<T> exchange(Vec<T> v, std::index_sequence<K...>) {
+    return __builtin_shufflevector(v, v, static_cast<int>(K ^ distance)...);
+}
+
 // The sum of all lanes, halving again and again.
-template <class T> CHAINRULE_INLINE T sum_of_lanes(Vec<T> v) {
-    T lanes[LANES<T>];
-    store(lanes, v);
-#pragma GCC unroll 4
-    for (int half = LANES<T> / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-        for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
-    return lanes[0];
+template <class T, int distance = LANES<T> / 2> CHAINRULE_INLINE T sum_of_lanes(Vec<T> v) {
+    if constexpr (distance == 0)
+        return v[0];
+    else
+        return sum_of_lanes<T, distance / 2>(v +
+                                             exchange<T, distance>(v, std::make_index_sequence<LANES<T>>{}));
 }
 
 // Copy a handful of numbers; shorter than a call where there are only a few.
