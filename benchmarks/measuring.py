@@ -42,6 +42,8 @@ class Effort:
     ----------
     repeats : int, default 7
         How often each contender has its turn.
+    thrown_away : int, default 1
+        Rounds before those that count: in them things are compiled and caches filled.
     seconds : float, default 0.2
         How long a turn lasts at least; short work is repeated in it.
     pause : float, default 0.05
@@ -50,6 +52,7 @@ class Effort:
     """
 
     repeats: int = 7
+    thrown_away: int = 1
     seconds: float = 0.2
     pause: float = 0.05
 
@@ -79,16 +82,13 @@ def timed(work: Callable[[], object], at_least: float = 0.0) -> Sampler:
 
 
 def interleaved(samplers: Mapping[str, Sampler], effort: Effort) -> dict[str, Summary]:
-    """Return the summary of each sampler's values; they take turns: A B C A B C and so on.
-
-    A first round is thrown away: in it things are compiled and caches filled.
-    """
+    """Return the summary of each sampler's values; they take turns: A B C A B C and so on."""
     values: dict[str, list[float]] = {name: [] for name in samplers}
-    for turn in range(1 + effort.repeats):
+    for turn in range(-effort.thrown_away, effort.repeats):
         for name, sample in samplers.items():
             time.sleep(effort.pause)
             value = sample()
-            if turn:
+            if turn >= 0:
                 values[name].append(value)
     return {name: summary(samples) for name, samples in values.items()}
 

@@ -76,7 +76,7 @@ def main() -> None:
                 arguments.results or ROOT / f"benchmarks/results/speed-{instruction_set()}.json"
             )
             arguments.figure = arguments.figure or ROOT / "docs/images/speed.svg"
-        effort = Effort(1, 0.0, 0.0) if arguments.short else Effort()
+        effort = Effort(repeats=1, thrown_away=0, seconds=0.0, pause=0.0) if arguments.short else Effort()
         results = measure(replace(effort, repeats=arguments.repeats or effort.repeats), arguments.short)
         if arguments.results:
             arguments.results.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,6 @@ def epochs(net: Net, effort: Effort) -> Results:
         ONE_THREAD: chainrule_epochs(net, data, n_threads=1),
         **{rival.name: rival.epochs(net, data) for rival in RIVALS if rival.epochs and rival.is_installed},
     }
-    first_losses = {name: epoch() for name, epoch in contenders.items()}
     measured = interleaved(
         {
             "one core": peak(1),
@@ -142,7 +141,6 @@ def epochs(net: Net, effort: Effort) -> Results:
         "flop": net.flop,
         "peak": {cores: measured.pop(cores) for cores in ("one core", "all cores")},
         "seconds": measured,
-        "loss of the first epoch": first_losses,
     }
 
 
