@@ -1,8 +1,11 @@
 """The model file: one safetensors file with the arrays, and a description of all else in JSON.
 
 Nothing of it is ever executed: names of classes are looked up in a fixed table, values have tagged kinds.
+The file's metadata has two entries: "chainrule", the description, and "sha256", a checksum over it and the
+arrays, so that a damaged file is never taken for a model.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -14,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as to_bytes
+from sklearn.utils.validation import check_is_fitted
 
 import chainrule
-from chainrule.architecture import Dense, Dropout
+from chainrule.architecture import Dense, Dropout, Layer
 from chainrule.errors import InputError, ModelFileError
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from chainrule.estimators.targets import Classes, Scaling
@@ -27,12 +31,14 @@ from chainrule.tables import TableEncoder
 from chainrule.training import History
 
 FORMAT_VERSION = 1
-KEY = "chainrule"  # of the metadata
+KEY, CHECKSUM_KEY = "chainrule", "sha256"  # of the metadata
 ESTIMATORS: dict[str, type[Any]] = {
     estimator.__name__: estimator
     for estimator in (MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor)
 }
 Arrays = dict[str, NDArray[Any]]
+# What reading a value raises when the value is not what was written.
+WRONG_CONTENT = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -49,10 +55,18 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     ------
     InputError
         When the model is no estimator of chainrule, or a parameter holds an object without a place here.
+    ValueError
+        When a parameter is not allowed: it was set after the fit.
+    sklearn.exceptions.NotFittedError
+        Before `fit`.
+    OSError
+        When the folder is not there or cannot be written to; a file that was there stays as it was.
     """
     name = type(model).__name__
     if ESTIMATORS.get(name) is not type(model):
         raise InputError(f"{name} has no place in a model file; that have {', '.join(ESTIMATORS)}.")
+    check_is_fitted(model)
+    model._validate_params()
     arrays: Arrays = {"theta": model.theta_}
     fitted = {key: getattr(model, key) for key in ("network_", *model._saved) if hasattr(model, key)}
     description = {
@@ -65,17 +79,32 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         },
         "fitted": {key: _encode(value, key, arrays) for key, value in fitted.items()},
     }
-    target = Path(path)
-    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".partial")
-    os.close(handle)
-    try:
-        contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-        save_file(contiguous, partial, {KEY: json.dumps(description)})
-        os.chmod(partial, 0o666 & ~_umask())
+    _write(json.dumps(description), arrays, Path(path))
+
+
+def _write(description: str, arrays: Arrays, target: Path) -> None:
+    """Write the file beside the target, then put it in its place in one step."""
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target.parent} is no folder: make it before the model is saved there.")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: name the file in it.")
+    plain = {
+        key: np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")) for key, array in arrays.items()
+    }
+    metadata = {KEY: description, CHECKSUM_KEY: _checksum(description, plain)}
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        partial = Path(folder) / "partial"
+        partial.write_bytes(to_bytes(plain, metadata))
         os.replace(partial, target)
-    except BaseException:
-        os.unlink(partial)
-        raise
+
+
+def _checksum(description: str, arrays: Arrays) -> str:
+    """Return the SHA-256 of the description and the arrays, by their names, as they stand in the file."""
+    digest = hashlib.sha256(description.encode())
+    for key, array in sorted(arrays.items()):
+        digest.update(f"{key} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -109,14 +138,15 @@ def load(path: str | os.PathLike[str]) -> Any:
         kind = ESTIMATORS[description["estimator"]]
         parameters = {key: _decode(value, arrays) for key, value in description["parameters"].items()}
         model = kind(**parameters)
+        model._validate_params()
         for key, value in description["fitted"].items():
             if key not in {"network_", *kind._saved}:
                 raise ModelFileError(f"{key!r} is no attribute of {kind.__name__}.")
             setattr(model, key, _decode(value, arrays))
         model.theta_ = arrays["theta"]
         model._check_restored()
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{path} is a damaged model file: {error}") from error
+    except WRONG_CONTENT as error:
+        raise _damaged(path, error) from error
     return model
 
 
@@ -133,12 +163,6 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {**description, "arrays": shapes}
 
 
-def _umask() -> int:
-    mask = os.umask(0)  # the only way to read it is to set it
-    os.umask(mask)
-    return mask
-
-
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist.")
@@ -147,40 +171,51 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (SafetensorError, OSError, ValueError) as error:
+            # only ours are read: others may hold what NumPy has no dtype for
+            names = file.keys() if KEY in metadata else ()
+            arrays = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, *WRONG_CONTENT) as error:
         raise ModelFileError(f"{path} is no model file of chainrule, or it is damaged: {error}") from error
     if KEY not in metadata:
         raise ModelFileError(f"{path} is a safetensors file, but not one that chainrule wrote.")
     try:
         description = json.loads(metadata[KEY])
         version = int(description["format_version"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise ModelFileError(f"{path} is a damaged model file: {error}") from error
+    except WRONG_CONTENT as error:
+        raise _damaged(path, error) from error
     if version > FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format {version}, this chainrule ({chainrule.__version__}) reads up to "
             f"{FORMAT_VERSION}: it was written by {description.get('chainrule_version')}, so upgrade."
         )
+    if metadata.get(CHECKSUM_KEY) != _checksum(metadata[KEY], arrays):
+        raise ModelFileError(f"{path} is a damaged model file: its content does not have its checksum.")
     return description, arrays
+
+
+def _damaged(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
+    return ModelFileError(f"{path} is a damaged model file ({type(error).__name__}: {error}).")
 
 
 # ── Values: JSON as it is, and these kinds, tagged ──
 
 
-def _layer(spec: Any) -> dict[str, Any]:
-    return {"layer": type(spec).__name__, **asdict(spec)} if isinstance(spec, Dense | Dropout) else spec
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with Python's numbers in the place of NumPy's."""
+    return {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
 
 
-def _layer_of(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    arguments = dict(value)
-    return {"Dense": Dense, "Dropout": Dropout}[arguments.pop("layer")](**arguments)
+def _layer(spec: Layer) -> dict[str, Any]:
+    return {"layer": type(spec).__name__, **_settings(asdict(spec))}
+
+
+def _layer_of(value: dict[str, Any]) -> Layer:
+    layers: dict[str, type[Layer]] = {"Dense": Dense, "Dropout": Dropout}
+    return layers[value["layer"]](**{key: setting for key, setting in value.items() if key != "layer"})
 
 
 def _likelihood(likelihood: Likelihood) -> dict[str, Any]:
-    return {"name": likelihood.name, "settings": likelihood.settings()}
+    return {"name": likelihood.name, "settings": _settings(likelihood.settings())}
 
 
 def _likelihood_of(value: dict[str, Any]) -> Likelihood:
@@ -201,16 +236,18 @@ def _encode(value: Any, name: str, arrays: Arrays) -> Any:
             "items": [_encode(item, f"{name}.{k}", arrays) for k, item in enumerate(value)],
         }
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "biuf":
+        if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
             arrays[name] = value
             return {"kind": "array", "name": name}
-        return {"kind": "text_array", "dtype": value.dtype.kind, "items": value.tolist()}
+        if value.ndim == 1 and all(isinstance(item, str) for item in value.tolist()):
+            return {"kind": "text_array", "dtype": value.dtype.kind, "items": value.tolist()}
     for kind, (cls, encode, _) in KINDS.items():
         if isinstance(value, cls):
             return {"kind": kind, **encode(value, name, arrays)}
     raise InputError(
         f"{name} is {value!r}: a model file has no place for a {type(value).__name__}. "
-        "Give random_state as a whole number, and layers and likelihoods of chainrule."
+        "Give random_state as a whole number or None, which set_params does on a fitted model too, and "
+        "layers and likelihoods of chainrule."
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from chainrule.engine.protocol import EngineName
 from chainrule.errors import InputError
@@ -50,15 +49,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
 
         Raises
         ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        InputError
-            When a parameter holds an object of a kind that a model file has no place for.
+        InputError, ValueError, OSError, sklearn.exceptions.NotFittedError
+            As in `chainrule.model_file.save`.
         """
         # The one import that looks up: the file knows the estimators, and save() belongs with fit().
         from chainrule import model_file  # noqa: PLC0415
 
-        check_is_fitted(self)
         model_file.save(self, path)
 
     def _check_restored(self) -> None:
@@ -74,4 +70,4 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
     def _require_restored(self, name: str, kind: Any, fits: Callable[[Any], bool]) -> None:
         value = getattr(self, name, None)
         if not (isinstance(value, kind) and fits(value)):
-            raise InputError(f"{name} does not fit the network: {value!r}.")
+            raise InputError(f"{name} does not fit the network, or it is not there.")

@@ -290,9 +290,11 @@ class Scaling:
 
     def suits(self, likelihood: Likelihood) -> bool:
         """Return whether this may stand above that likelihood; what a model file says is checked with it."""
-        parts = (self.location, self.scale)
-        shaped = all(isinstance(part, np.ndarray) and part.shape == (likelihood.n_columns,) for part in parts)
-        return shaped and bool(np.isfinite(parts).all() and (self.scale > 0).all())
+        parts, n_outputs = (self.location, self.scale), likelihood.n_columns
+        if not all(isinstance(part, np.ndarray) and part.shape == (n_outputs,) for part in parts):
+            return False
+        numbers = bool(np.isfinite(parts).all() and (self.scale > 0).all())
+        return numbers and self.one_dimensional in {False, n_outputs == 1}
 
     def encode(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """Return z (n_rows, n_outputs) of y; raise InputError when y has other columns than at the fit."""
