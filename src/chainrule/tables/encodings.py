@@ -302,12 +302,16 @@ def describe_encoding(encoding: Encoding) -> tuple[dict[str, Any], tuple[float, 
 
 
 def restore_encoding(settings: Mapping[str, Any], centre: float, scale: float) -> Encoding:
-    """Return the encoding that `describe_encoding` described."""
+    """Return the encoding that `describe_encoding` described; InputError where it names what is unknown."""
     encoding = _ENCODINGS[settings["kind"]]
     given = {**settings, "centre": centre, "scale": scale}
     arguments: dict[str, Any] = {field.name: given[field.name] for field in fields(encoding)}
     for name, value in arguments.items():
         arguments[name] = tuple(value) if isinstance(value, list) else value
+    for name, known in (("content", PLURAL), ("cycles", _PHASES)):
+        unknown = {value for value in np.atleast_1d(arguments.get(name, ())).tolist() if value not in known}
+        if unknown:
+            raise InputError(f"A column's {name} must be of {', '.join(known)}, not {', '.join(unknown)}.")
     return encoding(**arguments)
 
 
