@@ -1,5 +1,6 @@
 """What the tests share: problems to compute, drawn from seeds, for every likelihood there is."""
 
+import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,3 +160,11 @@ def descend() -> Any:
         return {"θ": descent.theta, "losses": np.array(losses), **moments}
 
     return take
+
+
+@pytest.fixture
+def ctrl_c_interrupts():
+    """Python's own handler, for children too: what a shell starts in the background is born deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -107,6 +107,7 @@ def interrupted(process, line):
     return process.returncode, stdout, "".join(seen) + stderr
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_keeps_the_best_so_far(endless, tmp_path):
     process = start(*endless, "--model", tmp_path / "m.safetensors")
     code, stdout, stderr = interrupted(process, "epoch 1/100000000")
@@ -120,6 +121,7 @@ def test_ctrl_c_keeps_the_best_so_far(endless, tmp_path):
     assert "it was interrupted (Ctrl-C)" in (tmp_path / "m.html").read_text()
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_before_anything_was_learnt_writes_nothing(endless, tmp_path):
     process = start(*endless, "--model", tmp_path / "m.safetensors")
     code, stdout, stderr = interrupted(process, "The linear model")

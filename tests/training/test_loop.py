@@ -299,14 +299,6 @@ def test_an_error_in_a_callback_comes_out(engine, make_task):
         make_task().train(settings=some_settings(engine), callbacks=[fail])
 
 
-@pytest.fixture
-def ctrl_c_interrupts():
-    """Python's own handler: a process that a shell starts in the background is born deaf to Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("ctrl_c_interrupts")
 @pytest.mark.parametrize("validated", [True, False])
 def test_ctrl_c_after_an_epoch_keeps_the_best_theta(engine, make_task, validated):
