@@ -164,7 +164,7 @@ def descend() -> Any:
 
 @pytest.fixture
 def ctrl_c_interrupts():
-    """Python's own handler, for children too: what a shell starts in the background is born deaf to Ctrl-C."""
+    """Python's own handler, for children too: what a shell starts in the background is deaf to Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
