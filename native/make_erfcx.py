@@ -41,8 +41,8 @@ def polynomial(degree):
     return total
 
 
-lines = ["// Written by make_erfcx.py: powers of t = (x - 3.75) / (x + 3.75), the constant first.", "#pragma once", ""]
-lines += ["namespace chainrule {", "", f"inline constexpr double ERFCX_K = {K};"]
+lines = ["// Written by make_erfcx.py: powers of t = (x - 3.75) / (x + 3.75), the constant first."]
+lines += ["#pragma once", "", "namespace chainrule {", "", f"inline constexpr double ERFCX_K = {K};"]
 for name, kind, degree, digits in (("ERFCX_FLOAT", "float", 13, 11), ("ERFCX_DOUBLE", "double", 24, 19)):
     suffix = "f" if kind == "float" else ""
     numbers = ",\n    ".join(f"{mp.nstr(c, digits)}{suffix}" for c in polynomial(degree))
