@@ -48,5 +48,5 @@ def test_the_rows_are_not_copied():
 
 def test_theta_is_there_seven_times():
     more, _, theta = growth(600, 1000, 2000)
-    # beside the caller's own: the descent's, two moments, the best one, both passes' panels, part of the gradient
+    # beside the caller's own: one, two moments, the best one, both passes' panels, part of the gradient
     assert more < 6.8 * theta
