@@ -103,7 +103,10 @@ def interrupted(process, line):
         if text.startswith(line):
             process.send_signal(signal.SIGINT)
             break
-    stdout, stderr = process.communicate(timeout=60)
+    try:
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()  # where it did not listen
     return process.returncode, stdout, "".join(seen) + stderr
 
 
