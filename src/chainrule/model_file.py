@@ -65,7 +65,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     name = type(model).__name__
     if ESTIMATORS.get(name) is not type(model):
         raise InputError(f"{name} has no place in a model file; that have {', '.join(ESTIMATORS)}.")
-    check_is_fitted(model)
+    check_is_fitted(model, "theta_")
     model._validate_params()
     arrays: Arrays = {"theta": model.theta_}
     fitted = {key: getattr(model, key) for key in ("network_", *model._saved) if hasattr(model, key)}

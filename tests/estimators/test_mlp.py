@@ -403,8 +403,13 @@ def test_errors_of_weights():
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_divergence_is_an_error(solver):
     _, X, y, _ = TASKS["number"]
+    model = MLPRegressor(hidden_layer_sizes=(8, 8), solver=solver, learning_rate_init=1e200)
     with pytest.raises(DivergenceError, match="learning rate"):
-        MLPRegressor(hidden_layer_sizes=(8, 8), solver=solver, learning_rate_init=1e200).fit(X, y)
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+    for use in (model.predict, model.save):
+        with pytest.raises(NotFittedError):
+            use(X)
 
 
 def test_warnings_of_convergence():

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from chainrule.architecture import Dense
 from chainrule.engine import Descent, RowPredictor
-from chainrule.errors import InputError
+from chainrule.errors import DivergenceError, InputError
 from chainrule.estimators.base import NetworkEstimator
 from chainrule.likelihoods import Categorical, Likelihood
 from chainrule.network import Network
@@ -155,7 +155,7 @@ class MultilayerPerceptron(NetworkEstimator, ABC):
         ValueError
             When a parameter or the data cannot be used.
         DivergenceError
-            When the loss stops being finite.
+            When the loss stops being finite. There is then no θ, as before the first fit.
         """
         return self._fit(X, y, sample_weight, incremental=False)
 
@@ -212,10 +212,14 @@ class MultilayerPerceptron(NetworkEstimator, ABC):
         if not isinstance(likelihood, Categorical):
             target = target.astype(X.dtype)
         data = Data(X, target, weight)
-        if self.solver == "lbfgs":
-            self._minimize(data)
-        else:
-            self._descend(data, rng, incremental)
+        try:
+            if self.solver == "lbfgs":
+                self._minimize(data)
+            else:
+                self._descend(data, rng, incremental)
+        except DivergenceError:
+            del self.theta_, self.network_  # what diverged is no model
+            raise
         return self
 
     def _start(self, network: Network, rng: np.random.RandomState, dtype: np.dtype[Any]) -> None:
@@ -447,6 +451,6 @@ class MultilayerPerceptron(NetworkEstimator, ABC):
         return self.network_.predictor(self.theta_, self._engine)
 
     def _checked_logits(self, X: ArrayLike) -> Array:
-        check_is_fitted(self)
+        check_is_fitted(self, "theta_")
         rows = validate_data(self, X, dtype=self.theta_.dtype, order="C", reset=False)
         return self._logits(rows)

@@ -309,8 +309,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
     likelihood : {"auto", "bernoulli", "categorical"} or Likelihood, default "auto"
         What is between the logits and the classes.
     hidden : sequence of int, Dense or Dropout, optional
-        The hidden layers; a number is a Dense of so many units with dropout behind it. ``()`` is the linear
-        model. None: (256, 256, 256).
+        The hidden layers; a number is a Dense of so many units, with dropout behind it unless a Dropout
+        follows. ``()`` is the linear model. None: (256, 256, 256).
     epochs : int, optional
         How often the rows are gone through, at most. None: 100, fewer from 10,000 rows on.
     learning_rate : float, optional
