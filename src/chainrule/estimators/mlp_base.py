@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d, shuffle
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
@@ -282,7 +282,9 @@ class MultilayerPerceptron(NetworkEstimator, ABC):
         try:
             for epoch in range(1, n_epochs + 1):
                 if self.shuffle:
-                    rows = shuffle(rows, random_state=rng)
+                    order = np.arange(len(rows))
+                    rng.shuffle(order)  # as sklearn.utils.shuffle does, without its checks in each epoch
+                    rows = rows[order]
                 self.loss_ = self._epoch(data, rows, batch_size)
                 self.n_iter_ = epoch
                 self.t_ += len(rows)
