@@ -15,11 +15,10 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
+import chainrule
 from measuring import ROOT, Effort, Summary, summary, timed
 from rivals import NETS, chainrule_epochs
 from speed_report import interval, markdown
-
-import chainrule
 
 # What counts as slower: a median that is so many times the old one, with quartiles that do not meet.
 FACTOR = 1.05

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import ROOT, Effort, Sampler, conditions, interleaved, timed
-from rivals import NETS, RIVALS, Epoch, Net, chainrule_epochs, chainrule_predict
-from speed_report import ALL_THREADS, ONE_THREAD, draw, tables
 
 from chainrule.engine import instruction_set
 from chainrule.engine.native import native_module, usable_threads
+from measuring import ROOT, Effort, Sampler, conditions, interleaved, timed
+from rivals import NETS, RIVALS, Epoch, Net, chainrule_epochs, chainrule_predict
+from speed_report import ALL_THREADS, ONE_THREAD, draw, tables
 
 Results = dict[str, Any]
 PEAK_STRETCHES = 5  # the peak is the best of so many stretches of some milliseconds

@@ -3,9 +3,10 @@
 import itertools
 import math
 
-import measuring
 import numpy as np
 import pytest
+
+import measuring
 from compare import is_slower
 from measuring import Effort, interleaved
 from rivals import Net

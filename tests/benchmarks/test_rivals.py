@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from rivals import RIVALS, Data, Net, chainrule_epochs, chainrule_predict
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+
+from rivals import RIVALS, Data, Net, chainrule_epochs, chainrule_predict
 
 LIBRARIES = [pytest.param(chainrule_epochs, id="chainrule")] + [
     pytest.param(
