@@ -34,8 +34,59 @@ Plan make_plan(const std::vector<LayerTuple>& layers, const std::string& likelih
     return plan;
 }
 
+void require(bool ok, const char* what) {
+    if (!ok) throw nb::value_error(what);
+}
+
+template <class A> std::int64_t size_of(const A& array) { return static_cast<std::int64_t>(array.size()); }
+
 template <class T> const T* pointer(const std::optional<In<T>>& array) {
     return array ? array->data() : nullptr;
+}
+
+// The rows of a call. Sizes that do not fit together would be read beyond their ends: an error, whoever
+// calls.
+template <class T>
+Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const In<T>& X, const In<T>* y,
+                     const std::optional<In<T>>* weight, int n_threads) {
+    const Plan& plan = engine.plan();
+    require(n_parameters == plan.n_parameters(), "theta must have n_parameters entries");
+    require(X.ndim() == 2 && static_cast<std::int64_t>(X.shape(1)) == plan.n_inputs() && X.shape(0) > 0,
+            "X must be (n_rows, n_inputs), with at least one row");
+    const auto n = static_cast<std::int64_t>(X.shape(0));
+    require(y == nullptr || size_of(*y) == n * plan.n_columns, "y must be (n_rows, n_columns)");
+    require(weight == nullptr || !*weight || size_of(**weight) == n, "the weights must be (n_rows,)");
+    require(n_threads >= 1, "n_threads must be at least 1");
+    return {X.data(), y == nullptr ? nullptr : y->data(), weight == nullptr ? nullptr : pointer(*weight),
+            nullptr, n};
+}
+
+template <class T> void forward(Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits, int n_threads) {
+    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, nullptr, nullptr, n_threads);
+    require(size_of(logits) == rows.n * engine.plan().n_logits(), "logits must be (n_rows, n_logits)");
+    const nb::gil_scoped_release release;
+    engine.forward(theta.data(), rows, logits.data(), n_threads);
+}
+
+template <class T>
+double loss(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight, int n_threads) {
+    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
+    const nb::gil_scoped_release release;
+    return engine.loss(theta.data(), rows, n_threads);
+}
+
+template <class T>
+double loss_and_gradient(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight,
+                         Out<T> gradient, std::optional<Out<T>> input_gradient, double l2, bool l2_biases,
+                         std::optional<std::uint64_t> dropout_seed, int n_threads) {
+    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
+    require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
+    require(!input_gradient || size_of(*input_gradient) == size_of(X), "the input gradient must be like X");
+    const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), 0};
+    T* const to_input = input_gradient ? input_gradient->data() : nullptr;
+    const nb::gil_scoped_release release;
+    return engine.loss_and_gradient(theta.data(), rows, gradient.data(), to_input, {l2, l2_biases}, dropout,
+                                    n_threads);
 }
 
 template <class T>
@@ -46,6 +97,10 @@ std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optio
                        std::int64_t steps_done, In<T> X, In<T> y, std::optional<In<T>> weight,
                        In<std::int64_t> order, std::int64_t batch_size, In<double> learning_rates,
                        Out<double> losses, double seconds, int n_threads) {
+    Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
+    const std::int64_t n_rows = rows.n, n_steps = size_of(learning_rates);
+    rows.order = order.data();
+    rows.n = size_of(order);
     const auto& [momentum, beta_1, beta_2, epsilon, weight_decay] = numbers;
     Descent<T> descent{theta.data(),
                        first.data(),
@@ -56,72 +111,61 @@ std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optio
                        decay_biases,
                        dropout_seed,
                        steps_done};
-    if (descent.optimizer.rule == Rule::unknown)
-        throw nb::value_error(("no native optimizer " + rule).c_str());
-    const Rows<T> rows{X.data(), y.data(), pointer(weight), order.data(),
-                       static_cast<std::int64_t>(order.shape(0))};
+    require(descent.optimizer.rule != Rule::unknown, "the native engine has no such optimizer");
+    require(size_of(first) == size_of(theta) &&
+                (second ? size_of(*second) == size_of(theta) : descent.optimizer.rule != Rule::adam),
+            "the optimizer's state must be like theta");
+    require(batch_size >= 1 && n_steps >= 1 && (n_steps - 1) * batch_size < rows.n &&
+                size_of(losses) >= n_steps,
+            "each learning rate needs a batch of rows and a place for its loss");
+    require(std::all_of(rows.order, rows.order + rows.n,
+                        [&](std::int64_t row) { return row >= 0 && row < n_rows; }),
+            "order must hold row numbers of X");
     const nb::gil_scoped_release release;
-    return engine.run_steps(descent, rows, batch_size, learning_rates.data(),
-                            static_cast<std::int64_t>(learning_rates.shape(0)), seconds, losses.data(),
+    return engine.run_steps(descent, rows, batch_size, learning_rates.data(), n_steps, seconds, losses.data(),
                             n_threads);
 }
 
+// No array is converted: a copy would take the results with it.
 template <class T> void bind_engine(nb::module_& m, const char* name) {
     nb::class_<Engine<T>>(m, name)
         .def("__init__",
              [](Engine<T>* self, const std::vector<LayerTuple>& layers, const std::string& likelihood,
                 std::int64_t n_columns) { new (self) Engine<T>(make_plan(layers, likelihood, n_columns)); })
-        .def("forward",
-             [](Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits, int n_threads) {
-                 const Rows<T> rows{X.data(), nullptr, nullptr, nullptr,
-                                    static_cast<std::int64_t>(X.shape(0))};
-                 const nb::gil_scoped_release release;
-                 engine.forward(theta.data(), rows, logits.data(), n_threads);
-             })
-        .def(
-            "loss",
-            [](Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight, int n_threads) {
-                const Rows<T> rows{X.data(), y.data(), pointer(weight), nullptr,
-                                   static_cast<std::int64_t>(X.shape(0))};
-                const nb::gil_scoped_release release;
-                return engine.loss(theta.data(), rows, n_threads);
-            },
-            "theta"_a, "X"_a, "y"_a, "weight"_a.none(), "n_threads"_a)
-        .def(
-            "loss_and_gradient",
-            [](Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight, Out<T> gradient,
-               std::optional<Out<T>> input_gradient, double l2, bool l2_biases,
-               std::optional<std::uint64_t> dropout_seed, int n_threads) {
-                const Rows<T> rows{X.data(), y.data(), pointer(weight), nullptr,
-                                   static_cast<std::int64_t>(X.shape(0))};
-                const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), 0};
-                T* const to_input = input_gradient ? input_gradient->data() : nullptr;
-                const nb::gil_scoped_release release;
-                return engine.loss_and_gradient(theta.data(), rows, gradient.data(), to_input,
-                                                {l2, l2_biases}, dropout, n_threads);
-            },
-            "theta"_a, "X"_a, "y"_a, "weight"_a.none(), "gradient"_a, "input_gradient"_a.none(), "l2"_a,
-            "l2_biases"_a, "dropout_seed"_a.none(), "n_threads"_a)
-        .def("run_steps", &run_steps<T>, "theta"_a, "first"_a, "second"_a.none(), "rule"_a, "numbers"_a,
-             "l2"_a, "l2_biases"_a, "clip_norm"_a, "decay_biases"_a, "dropout_seed"_a, "steps_done"_a, "X"_a,
-             "y"_a, "weight"_a.none(), "order"_a, "batch_size"_a, "learning_rates"_a, "losses"_a, "seconds"_a,
-             "n_threads"_a);
+        .def("forward", &forward<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "logits"_a.noconvert(),
+             "n_threads"_a)
+        .def("loss", &loss<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "y"_a.noconvert(),
+             "weight"_a.noconvert().none(), "n_threads"_a)
+        .def("loss_and_gradient", &loss_and_gradient<T>, "theta"_a.noconvert(), "X"_a.noconvert(),
+             "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert(),
+             "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a, "dropout_seed"_a.none(),
+             "n_threads"_a)
+        .def("run_steps", &run_steps<T>, "theta"_a.noconvert(), "first"_a.noconvert(),
+             "second"_a.noconvert().none(), "rule"_a, "numbers"_a, "l2"_a, "l2_biases"_a, "clip_norm"_a,
+             "decay_biases"_a, "dropout_seed"_a, "steps_done"_a, "X"_a.noconvert(), "y"_a.noconvert(),
+             "weight"_a.noconvert().none(), "order"_a.noconvert(), "batch_size"_a,
+             "learning_rates"_a.noconvert(), "losses"_a.noconvert(), "seconds"_a, "n_threads"_a);
 }
 
 template <class T> void bind_predictor(nb::module_& m, const char* name) {
     nb::class_<RowPredictor<T>>(m, name)
-        .def("__init__", [](RowPredictor<T>* self, const Engine<T>& engine,
-                            In<T> theta) { new (self) RowPredictor<T>(engine.plan(), theta.data()); })
+        .def("__init__",
+             [](RowPredictor<T>* self, const Engine<T>& engine, In<T> theta) {
+                 require(size_of(theta) == engine.plan().n_parameters(),
+                         "theta must have n_parameters entries");
+                 new (self) RowPredictor<T>(engine.plan(), theta.data());
+             })
         .def("__call__", [](RowPredictor<T>& predictor, In<T> row, Out<T> mean) {
-            if (static_cast<std::int64_t>(row.size()) != predictor.n_inputs())
-                throw nb::value_error("the row has another length than the network has inputs");
+            require(size_of(row) == predictor.n_inputs(),
+                    "the row has another length than the network has inputs");
+            require(size_of(mean) >= predictor.n_logits(), "the mean needs n_logits places");
             predictor(row.data(), mean.data());
         });
 }
 
 template <class T, class Function> void apply_to_all(In<T> x, Out<T> y, const Function& function) {
     const auto n = static_cast<std::int64_t>(x.size());
-    if (static_cast<std::int64_t>(y.size()) != n) throw nb::value_error("x and y must have as many entries");
+    require(size_of(y) == n, "x and y must have as many entries");
     for (std::int64_t i = 0; i < n; i += LANES<T>) {
         const std::int64_t m = std::min<std::int64_t>(LANES<T>, n - i);
         T lanes[LANES<T>];

@@ -267,7 +267,9 @@ private:
             double loss = gradient_over_chunks(batch, dropout, gradient, nullptr);
             if (!std::isfinite(loss)) return loss;
             if (descent.penalty.l2 != 0) loss += add_penalty(descent.penalty, descent.theta, gradient);
-            const T scale = clip(descent.clip_norm, gradient);
+            const double norm = std::isfinite(descent.clip_norm) ? norm_of(gradient) : 0;
+            if (!std::isfinite(norm)) return norm;
+            const T scale = norm > descent.clip_norm ? static_cast<T>(descent.clip_norm / norm) : T(1);
             groups([&](const Group& group, std::size_t) {
                 const Span at = span(group);
                 for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i) gradient[i] *= scale;
@@ -278,15 +280,12 @@ private:
             return loss;
         }
 
-        // What the gradient is to be multiplied by, so that its norm is at most clip_norm.
-        T clip(double clip_norm, const T* gradient) {
-            if (!std::isfinite(clip_norm)) return 1;
-            const double norm = std::sqrt(sum_over_groups([&](const Group& group) {
+        double norm_of(const T* gradient) {
+            return std::sqrt(sum_over_groups([&](const Group& group) {
                 const Span at = span(group);
                 return sum_of_squares(gradient + at.weight, at.n_weights) +
                        sum_of_squares(gradient + at.bias, at.n_biases);
             }));
-            return norm > clip_norm ? static_cast<T>(clip_norm / norm) : T(1);
         }
 
         void move(Descent<T>& descent, const StepNumbers<T>& numbers, const Group& group,
@@ -348,6 +347,7 @@ public:
     RowPredictor& operator=(const RowPredictor&) = delete;
 
     std::int64_t n_inputs() const { return plan_.n_inputs(); }
+    std::int64_t n_logits() const { return plan_.n_logits(); }
 
     void operator()(const T* row, T* mean) {
         passes_.forward({row, nullptr, nullptr, nullptr, 1}, 0, 0, 1, {}, false);

@@ -39,7 +39,8 @@ template <class T, Likelihood likelihood> CHAINRULE_INLINE LossAndSlope<T> of_on
     } else {  // N8 with A = e^s
         static_assert(likelihood == Likelihood::poisson);
         const Vec<T> mean = exp<T>(s);
-        return {mean - y * s, mean - y};
+        const Vec<T> most = broadcast<T>(std::numeric_limits<T>::max());
+        return {mean > most ? mean : mean - y * s, mean - y};
     }
 }
 

@@ -148,15 +148,23 @@ inline constexpr std::int64_t NARROW = 4;
 template <class T>
 void narrow_product(const T* A, std::int64_t a_rows, std::int64_t row, std::int64_t n_rows, const T* B,
                     std::int64_t n_k, std::int64_t n_columns, const T* start, T* c) {
+    // What fills up the last panel of A may be anything, NaN too: of that panel a copy with zeros is used.
+    const std::int64_t whole = n_k / PANEL<T> * PANEL<T>;
+    T last[PANEL<T>] = {};
     for (std::int64_t i = 0; i < n_rows; ++i) {
+        if (whole < n_k) copy_few(A + panel_row<T>(a_rows, row + i, whole), n_k - whole, last);
         for (std::int64_t j = 0; j < n_columns; ++j) {
             Vec<T> first{}, second{};
             const T *a = A + panel_row<T>(a_rows, row + i, 0), *b = B + panel_row<T>(n_columns, j, 0);
-            for (std::int64_t k = 0; k < n_k; k += PANEL<T>) {
+            for (std::int64_t k = 0; k < whole; k += PANEL<T>) {
                 first += load(a) * load(b);
                 second += load(a + LANES<T>) * load(b + LANES<T>);
                 a += a_rows * PANEL<T>;
                 b += n_columns * PANEL<T>;
+            }
+            if (whole < n_k) {
+                first += load(last) * load(b);
+                second += load(last + LANES<T>) * load(b + LANES<T>);
             }
             c[i * PANEL<T> + j] = start[j] + sum_of_lanes<T>(first + second);
         }

@@ -82,6 +82,7 @@ public:
     // Run work(team, thread number) on every thread of the team; the caller is thread 0.
     template <class Work> void run(const Work& work) {
         std::vector<std::thread> threads;
+        threads.reserve(static_cast<std::size_t>(size_));  // so that nothing is thrown once a thread waits
         std::atomic<bool> start{false};
         try {
             for (int k = 1; k < size_; ++k)

@@ -288,8 +288,9 @@ class Network:
 
 def require_finite(what: str, values: Array) -> None:
     """Raise unless every entry is finite; say where the first one is that is not."""
-    if np.isfinite(values.sum(dtype=np.float64)):  # one pass without a temporary: a sum is finite if all are
-        return
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked at below
+        if np.isfinite(values.sum(dtype=np.float64)):  # one pass without a temporary: finite if all are
+            return
     bad = ~np.isfinite(values)
     if bad.any():
         place = tuple(int(i) for i in np.argwhere(bad)[0])

@@ -112,7 +112,8 @@ def categorical(s: Array, y: NDArray[np.integer[Any]]) -> tuple[Array, Array]:
 def poisson(s: Array, y: Array) -> tuple[Array, Array]:
     """N8 with A = e^s: y ~ Poisson(e^s): loss = A(s) − y s, ∂loss/∂s = A'(s) − y = −e."""
     mean = np.exp(s)
-    return (mean - y * s).sum(axis=1), mean - y
+    # where e^s is too large for a float, so is the loss, whatever y s is
+    return np.where(np.isinf(mean), mean, mean - y * s).sum(axis=1), mean - y
 
 
 # ── Backward: the chain rule, from the top down ───────────────────────────────────────────────────────

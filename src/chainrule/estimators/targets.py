@@ -55,6 +55,8 @@ def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
         )
     if nw.dependencies.is_into_series(y) or nw.dependencies.is_into_dataframe(y):
         native = nw.from_native(y, eager_only=True, allow_series=True)
+        if len(native) == 0:
+            raise InputError("y has no rows: a fit needs some, and the target of each.")
         columns = [native] if isinstance(native, nw.Series) else [native[name] for name in native.columns]
         names = [column.name for column in columns]
         parts = [_from_series(column) for column in columns]
@@ -89,8 +91,8 @@ def _refuse(what: str, bad: NDArray[np.bool_]) -> None:
     if len(rows):
         listed = ", ".join(str(row) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
         raise InputError(
-            f"y has {len(rows)} rows that are {what} (rows {listed}, counted from 0): "
-            "a fit needs the target of every row, so leave these rows out."
+            f"y has {len(rows)} {'row that is' if len(rows) == 1 else 'rows that are'} {what} "
+            f"(rows {listed}, counted from 0): the target of every row is needed, so leave these out."
         )
 
 

@@ -48,7 +48,7 @@ class Poisson(Likelihood):
         return ~((y >= 0) & np.isfinite(y))
 
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
-        with np.errstate(over="ignore"):  # e^s beyond the largest float is inf, and inf is what is returned
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float is inf, and so returned
             return equations.poisson(logits, y.astype(logits.dtype, copy=False))
 
     def mean(self, logits: Array) -> Array:
