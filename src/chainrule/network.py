@@ -304,11 +304,17 @@ def checked_weight(sample_weight: ArrayLike | None, n_rows: int, dtype: np.dtype
     """Return the weights as an array (n_rows,) of the dtype, or None; raise if they are unusable (N9)."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=dtype)
+    try:
+        weight = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight must hold finite numbers ≥ 0: {error}.") from None
     if weight.shape != (n_rows,):
         raise InputError(f"sample_weight must have the shape ({n_rows},), not {weight.shape}.")
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise InputError("sample_weight must hold finite numbers ≥ 0.")
-    if not weight.sum() > 0:
+    most = weight.max(initial=0.0)
+    if not most > 0:
         raise InputError("sample_weight is zero for every row (it sums to 0): at least one row must count.")
-    return np.ascontiguousarray(weight)
+    if not 1e-20 < most < 1e20:  # only ratios count, and the sum must fit the dtype
+        weight = weight / most
+    return np.ascontiguousarray(weight, dtype=dtype)

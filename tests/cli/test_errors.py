@@ -75,17 +75,6 @@ def test_a_text_target_is_no_number(run, homes, tmp_path):
     )
 
 
-def test_an_unknown_likelihood_is_named_with_those_that_are_known(run, homes, tmp_path):
-    error = the_error(
-        run(
-            "fit", homes / "homes.csv", "--target", "price", "--likelihood", "gauss", "--quiet",
-            "--model", tmp_path / "m.safetensors",
-        )
-    )  # fmt: skip
-    assert "'gauss'" in error
-    assert "normal" in error
-
-
 @pytest.mark.parametrize(
     ("table", "dropped"),
     [(numbers(z=[1.0] * 40), "constant"), (numbers(z=pa.nulls(40)), "all values are missing")],
@@ -247,6 +236,8 @@ def test_files_are_checked_before_the_work(run, homes, name, monkeypatch, tmp_pa
         ["fit", "homes.csv", "--target", "y", "--epochs", "0"],
         ["fit", "homes.csv", "--target", "y", "--test-fraction", "1"],
         ["fit", "homes.csv", "--target", "y", "--task", "guess"],
+        ["fit", "homes.csv", "--target", "y", "--likelihood", "guess"],
+        ["fit", "homes.csv", "--target", "y", "--seed", "4294967296"],
         ["fit", "homes.csv", "--target", "y", "--nonsense"],
         ["predict", "m.safetensors"],
         ["learn"],
@@ -306,3 +297,9 @@ def test_without_the_extra_the_command_says_how_to_get_it(monkeypatch):
         main()
     assert "rich, pyarrow" in str(stop.value)
     assert "pip install 'chainrule[cli]'" in str(stop.value)
+
+
+def test_the_row_of_a_missing_target_is_that_of_the_file(run, tmp_path):
+    rows = [f"{i},{'' if i == 150 else i % 7}" for i in range(200)]
+    (tmp_path / "d.csv").write_text("\n".join(["x,y", *rows]))
+    assert "rows 150, counted from 0" in the_error(run("fit", tmp_path / "d.csv", "--target", "y"))

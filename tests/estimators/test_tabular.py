@@ -443,7 +443,7 @@ def test_regression_says_what_cannot_be_used(name):
 
 UNUSABLE_CLASSES = {
     "one class": (["a"] * 40, "y has only one class, 'a': a classifier needs at least two."),
-    "missing classes": (WITH_NONE, "y has 1 rows that are missing (None or NaN) (rows 0, counted from 0)"),
+    "missing classes": (WITH_NONE, "y has 1 row that is missing (None or NaN) (rows 0, counted from 0)"),
     "fractions": (Y, "Unknown label type: continuous"),
     "text and numbers": (np.array([1, "a"] * 20, dtype=object), "y mixes values of different types"),
     "several columns of classes": (

@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from chainrule import InputError, TabularClassifier, TabularRegressor
-from chainrule.estimators.targets import Classes, Scaling, likelihood_of_numbers
+from chainrule.estimators.targets import Classes, Scaling, likelihood_of_numbers, read_target
 from chainrule.likelihoods import Bernoulli, Categorical, Normal, Poisson
 from chainrule.training.batches import Data
 
@@ -82,3 +84,11 @@ def test_the_error_about_the_domain_has_the_units_of_the_person():
     y = np.r_[-7.5, np.full(39, 100.0)]
     with pytest.raises(InputError, match=r"row 0 has -7\.5"):
         TabularRegressor(likelihood="poisson").fit(X, y)
+
+
+@pytest.mark.parametrize("kind", ["series", "frame"])
+@pytest.mark.parametrize("library", [pd, pl])
+def test_a_target_without_rows(library, kind):
+    y = library.Series([], dtype=float) if library is pd else pl.Series("y", [], dtype=pl.Float64)
+    with pytest.raises(InputError, match="y has no rows"):
+        read_target(y if kind == "series" else y.to_frame())

@@ -107,7 +107,7 @@ def fit(
         typer.Option(help="Whether to predict a number or a class; auto looks at the column."),
     ] = "auto",
     likelihood: Annotated[
-        str,
+        Literal["auto", "normal", "poisson", "bernoulli", "categorical"],
         typer.Option(metavar="NAME", help="What is between network and target: auto, normal, poisson, …"),
     ] = "auto",
     hidden: Annotated[
@@ -138,7 +138,9 @@ def fit(
             help="The share of rows that is held out for the scores; 0 fits on all and scores none.",
         ),
     ] = 0.2,
-    seed: Annotated[int, typer.Option(min=0, help="Decides everything random: same seed, same model.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Decides everything random: same seed, same model.")
+    ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(

@@ -15,6 +15,7 @@ from chainrule.cli import console
 from chainrule.cli.files import read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
+from chainrule.estimators.targets import read_target
 from chainrule.report import Evaluation, Fit, evaluate, write_report
 from chainrule.tables import task_of_target
 from chainrule.training import split_validation
@@ -102,6 +103,7 @@ def demo(folder: Path) -> None:
 
 def held_out(table: pa.Table, job: Job) -> Split:
     """Find out what there is to do and hold rows out, the same share of each class."""
+    read_target(table.select([job.target]))  # before the split, so that an error names the rows of the file
     target = table[job.target]
     task = task_of_target(target) if job.task == "auto" else job.task
     if job.test_fraction == 0:
