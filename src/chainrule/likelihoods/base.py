@@ -1,7 +1,7 @@
 """What every likelihood states."""
 
 from abc import ABC, abstractmethod
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -96,3 +96,23 @@ class Likelihood(ABC):
                 f"(rows {rows}; row {bad[0]} has {value[0] if len(value) == 1 else value})."
             )
         return target
+
+
+@dataclass(frozen=True)
+class IndependentOutputs(Likelihood):
+    """A likelihood of several outputs, each with one logit of its own.
+
+    Parameters
+    ----------
+    n_outputs : int, default 1
+        The number of target columns, and of logits.
+    """
+
+    n_outputs: int = 1
+
+    def __post_init__(self) -> None:
+        require_count(self, "n_outputs", 1)
+
+    @property
+    def n_logits(self) -> int:
+        return self.n_outputs

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import equations
 from chainrule.architecture.activations import sigmoid
-from chainrule.likelihoods.base import Array, Likelihood, require_count
+from chainrule.likelihoods.base import Array, IndependentOutputs
 
 
 @final
 @dataclass(frozen=True)
-class Bernoulli(Likelihood):
+class Bernoulli(IndependentOutputs):
     """y ~ Bernoulli(sigmoid(s)), independently for each label: logistic regression (N6).
 
     Domain: 0 or 1 (or a probability between, whose loss is the cross-entropy). Link: logit. Loss of a
@@ -31,19 +31,10 @@ class Bernoulli(Likelihood):
     array([[0.5]])
     """
 
-    n_outputs: int = 1
-
     name: ClassVar[str] = "bernoulli"
     domain: ClassVar[str] = "0 or 1 (or a probability between them)"
     link: ClassVar[str] = "logit"
     dropped: ClassVar[str] = "nothing"
-
-    def __post_init__(self) -> None:
-        require_count(self, "n_outputs", 1)
-
-    @property
-    def n_logits(self) -> int:
-        return self.n_outputs
 
     def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         return ~((y >= 0) & (y <= 1))

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import equations
-from chainrule.likelihoods.base import Array, Likelihood, require_count
+from chainrule.likelihoods.base import Array, IndependentOutputs
 
 
 @final
 @dataclass(frozen=True)
-class Normal(Likelihood):
+class Normal(IndependentOutputs):
     """y ~ Normal(s, 1), independently for each output: least squares (N5).
 
     Domain: finite numbers. Link: identity, ŷ = s. Loss of a row: ½|y − s|². Dropped: ½ log 2π for each
@@ -31,19 +31,10 @@ class Normal(Likelihood):
     (2.0, 2.0)
     """
 
-    n_outputs: int = 1
-
     name: ClassVar[str] = "normal"
     domain: ClassVar[str] = "finite numbers"
     link: ClassVar[str] = "identity"
     dropped: ClassVar[str] = "½ log 2π for each output"
-
-    def __post_init__(self) -> None:
-        require_count(self, "n_outputs", 1)
-
-    @property
-    def n_logits(self) -> int:
-        return self.n_outputs
 
     def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         return ~np.isfinite(y)

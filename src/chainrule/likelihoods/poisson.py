@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import equations
-from chainrule.likelihoods.base import Array, Likelihood, require_count
+from chainrule.likelihoods.base import Array, IndependentOutputs
 
 
 @final
 @dataclass(frozen=True)
-class Poisson(Likelihood):
+class Poisson(IndependentOutputs):
     """y ~ Poisson(e^s), independently for each output: a log-linear model (N8).
 
     Domain: finite numbers ≥ 0 (counts; rates are allowed, as in a quasi-likelihood). Link: log. Loss of a
@@ -30,19 +30,10 @@ class Poisson(Likelihood):
     array([[1.]])
     """
 
-    n_outputs: int = 1
-
     name: ClassVar[str] = "poisson"
     domain: ClassVar[str] = "counts: finite numbers ≥ 0"
     link: ClassVar[str] = "log"
     dropped: ClassVar[str] = "log y! for each output"
-
-    def __post_init__(self) -> None:
-        require_count(self, "n_outputs", 1)
-
-    @property
-    def n_logits(self) -> int:
-        return self.n_outputs
 
     def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         return ~((y >= 0) & np.isfinite(y))
