@@ -246,3 +246,29 @@ def test_a_model_with_parquet_categories_predicts_from_csv(run, tmp_path, table)
     assert len(rows_of(outputs[0])) == table.num_rows
     result = run("evaluate", model, tmp_path / "homes.csv")
     assert result.exit_code == 0, result.stderr
+
+
+def test_a_time_limit_ends_both_trainings_and_says_so(run, homes, tmp_path):
+    path = tmp_path / "m.safetensors"
+    result = run("fit", homes / "homes.csv", "--target", "price", "--model", path, "--time-limit", "0.001")
+    assert result.exit_code == 0, result.stderr
+    assert chainrule.load(path).stopped_by_ == "time"
+    assert "The time limit ended the linear model early" in result.stderr
+
+
+def test_ctrl_c_ends_a_network_without_hidden_layers_like_any_other(run, homes, tmp_path, monkeypatch):
+    whole = chainrule.TabularRegressor.fit
+
+    def fit(model, *data):
+        whole(model, *data)
+        if model.epochs == 3:  # the one that was asked for, not the one to compare with
+            model.history_.stopped_by = "interrupt"
+        return model
+
+    monkeypatch.setattr(chainrule.TabularRegressor, "fit", fit)
+    path = tmp_path / "m.safetensors"
+    options = ("--hidden", "none", "--epochs", "3", "--quiet")
+    result = run("fit", homes / "homes.csv", "--target", "price", "--model", path, *options)
+    assert result.exit_code == 130
+    assert "the best parameters so far are in the model file" in result.stderr
+    assert chainrule.load(path).stopped_by_ == "interrupt"

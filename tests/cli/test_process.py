@@ -141,6 +141,7 @@ def test_the_demo_and_the_commands_that_it_prints(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         f"chainrule-demo.{ending}" for ending in ("safetensors", "html", "csv")
     }
+    assert "RMSE and MAE are in the unit of rentals." in stdout
     linear, network = map(float, re.search(r"│ R² +│ +(\S+) │ +(\S+) │", stdout).groups())
     assert 0.3 < linear < 0.5
     assert network > 0.9

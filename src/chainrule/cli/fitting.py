@@ -82,7 +82,8 @@ def demo(folder: Path) -> None:
         job = Job(path, "rentals", model, html, "regression", test_fraction=0.25, seed=DEMO_SEED)
         split = held_out(read_table(path), job)
     console.say(
-        "Bicycles rented in each hour of 2011 and 2012 in Washington, D.C. (Bike Sharing, UCI, CC BY 4.0)"
+        "Bicycles rented in each hour of 2011 and 2012 in Washington, D.C. (Bike Sharing, UCI, CC BY 4.0).\n"
+        f"{how_rows_were_held_out(split)}"
     )
     fitted = train_both(split, job)
     write_table(split.test, rows)
@@ -134,7 +135,12 @@ def train_both(split: Split, job: Job) -> Fitted:
     linear = None
     if split.test is not None:
         say_step(job, f"The linear model, {split.train.num_rows:,} rows:")
-        linear = evaluate_on(split.test, fitted_model(split, job, hidden=(), epochs=None), job.target)
+        linear_model = fitted_model(split, job, hidden=(), epochs=None)
+        if linear_model.stopped_by_ == "interrupt":
+            raise KeyboardInterrupt
+        if linear_model.stopped_by_ == "time":
+            say_step(job, "The time limit ended the linear model early: with more time it may be better.")
+        linear = evaluate_on(split.test, linear_model, job.target)
     say_step(job, f"The network, {split.train.num_rows:,} rows:")
     model = fitted_model(split, job, hidden=job.hidden, epochs=job.epochs)
     return Fitted(model, None if split.test is None else evaluate_on(split.test, model, job.target), linear)
@@ -153,7 +159,7 @@ def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs:
         verbose=0 if job.quiet else 1,
     )
     model.fit(split.train.drop_columns([job.target]), split.train.select([job.target]))
-    if model.stopped_by_ == "interrupt" and (hidden == () or not model.history_.epochs):
+    if model.stopped_by_ == "interrupt" and model.best_epoch_ == 0:
         raise KeyboardInterrupt
     return model
 
@@ -163,23 +169,27 @@ def evaluate_on(table: pa.Table, model: Any, target: str) -> Evaluation:
     return evaluate(model, table.drop_columns([target]), table.select([target]))
 
 
+def how_rows_were_held_out(split: Split) -> str:
+    """Return it as a sentence."""
+    if split.test is None:
+        return "No rows were held out, so there are no scores."
+    words = f"Held out for the scores: {split.test.num_rows:,} rows, drawn at random"
+    if split.task == "classification":
+        words += ", the same share of each class"
+    return f"{words}. Where rows follow each other in time, later ones can be harder to predict."
+
+
 def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[str, str]], data: str) -> None:
     """Save the model, write the page, print the scores and what can be done next."""
     model = fitted.model
     model.save(job.model)
-    n_test = 0 if split.test is None else split.test.num_rows
-    held_out = f"{n_test:,} rows, drawn at random" + (
-        ", the same share of each class" if hasattr(model, "classes_") else ""
-    )
     page = Fit(
         model,
         target=job.target,
         data=data,
         n_train=split.train.num_rows,
-        n_test=n_test,
-        split=f"Held out for the scores: {held_out}."
-        if n_test
-        else "No rows were held out, so there are no scores.",
+        n_test=0 if split.test is None else split.test.num_rows,
+        split=how_rows_were_held_out(split),
         evaluation=fitted.evaluation,
         linear=fitted.linear,
         command=shlex.join(["chainrule", *sys.argv[1:]]),
@@ -187,7 +197,7 @@ def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[st
     )
     write_report(job.html, page)
     if fitted.evaluation is not None and fitted.linear is not None:
-        show_scores(fitted.evaluation, fitted.linear)
+        show_scores(fitted.evaluation, fitted.linear, job.target)
     if not job.quiet:
         console.say(f"Model: {job.model}\nPage:  {job.html}")
         console.say_next(next_steps)
@@ -196,7 +206,7 @@ def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[st
         raise console.InterruptedFitError
 
 
-def show_scores(network: Evaluation, linear: Evaluation) -> None:
+def show_scores(network: Evaluation, linear: Evaluation, target: str) -> None:
     """Print the scores of both models side by side."""
     pairs = zip(linear.scores, network.scores, strict=True)
     console.say_table(
@@ -204,6 +214,8 @@ def show_scores(network: Evaluation, linear: Evaluation) -> None:
         ("", "linear model", "network", "change"),
         [(new.name, str(old), str(new), new.change_from(old)) for old, new in pairs],
     )
+    if not network.classes:
+        console.say(f"RMSE and MAE are in the unit of {target}.")
 
 
 def say_step(job: Job, line: str) -> None:

@@ -95,8 +95,10 @@ def at_a_glance(fit: Fit) -> Section:
 def layers_in_words(model: Any) -> str:
     """Return the widths from the inputs to the logits, and how many parameters that makes."""
     network = model.network_
-    dense = [layer for layer in network.hidden if isinstance(layer, Dense)]
-    hidden = [f"{layer.units} {layer.activation}" for layer in dense]
+    hidden = [
+        f"{layer.units} {layer.activation}" if isinstance(layer, Dense) else f"dropout {layer.rate:g}"
+        for layer in network.hidden
+    ]
     path = " → ".join([f"{network.n_inputs} inputs", *hidden, f"{network.n_logits} out"])
     return f"{path}; {network.n_parameters:,} parameters"
 
