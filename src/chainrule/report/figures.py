@@ -97,7 +97,7 @@ def learning_curves(train: NDArray[Any], validation: NDArray[Any] | None, kept_e
             axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel="loss")
-        axes.legend()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)  # above, where no curve runs
 
     return draw(paint)
 

@@ -338,11 +338,9 @@ def repeat(fit: Fit) -> Section:
         blocks.append(Commands(((fit.command, "The command"),)))
     blocks.append(Table(("parameter", "value"), parameters, 2, title=f"{type(model).__name__}"))
     blocks.append(Table(("part", "version"), versions, 2, title="Versions"))
-    return Section(
-        "To repeat it",
-        ("Same data, parameters, versions and kind of machine: the same bits.",),
-        tuple(blocks),
-    )
+    text = "Same data, parameters, versions and kind of machine: the same bits."
+    meaning = "None stands for what the recipe of this version has."
+    return Section("To repeat it", (f"{text} {meaning}",), tuple(blocks))
 
 
 def _listed(names: list[str], most: int) -> str:
