@@ -256,19 +256,41 @@ def test_a_time_limit_ends_both_trainings_and_says_so(run, homes, tmp_path):
     assert "The time limit ended the linear model early" in result.stderr
 
 
-def test_ctrl_c_ends_a_network_without_hidden_layers_like_any_other(run, homes, tmp_path, monkeypatch):
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Return a function that lets the fit of each model with so many epochs end as Ctrl-C ends it."""
     whole = chainrule.TabularRegressor.fit
 
-    def fit(model, *data):
-        whole(model, *data)
-        if model.epochs == 3:  # the one that was asked for, not the one to compare with
-            model.history_.stopped_by = "interrupt"
-        return model
+    def arrange(epochs, best_epoch=None):
+        def fit(model, *data):
+            whole(model, *data)
+            if model.epochs == epochs:
+                model.history_.stopped_by = "interrupt"
+                if best_epoch is not None:
+                    model.history_.best_epoch = best_epoch
+            return model
 
-    monkeypatch.setattr(chainrule.TabularRegressor, "fit", fit)
+        monkeypatch.setattr(chainrule.TabularRegressor, "fit", fit)
+
+    return arrange
+
+
+def test_ctrl_c_ends_a_network_without_hidden_layers_like_any_other(run, homes, tmp_path, interrupt):
+    interrupt(epochs=3)  # the one that is asked for, not the linear model to compare with
     path = tmp_path / "m.safetensors"
     options = ("--hidden", "none", "--epochs", "3", "--quiet")
     result = run("fit", homes / "homes.csv", "--target", "price", "--model", path, *options)
     assert result.exit_code == 130
     assert "the best parameters so far are in the model file" in result.stderr
     assert chainrule.load(path).stopped_by_ == "interrupt"
+
+
+@pytest.mark.parametrize("when", [{"epochs": None}, {"epochs": 3, "best_epoch": 0}])
+def test_ctrl_c_before_the_network_has_learnt_writes_nothing(run, homes, tmp_path, interrupt, when):
+    interrupt(**when)  # in the linear model, and in the network's first epoch
+    path = tmp_path / "m.safetensors"
+    result = run("fit", homes / "homes.csv", "--target", "price", "--model", path, "--epochs", "3", "--quiet")
+    assert result.exit_code == 130
+    assert result.stderr == "error: interrupted; nothing was saved.\n"
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []

@@ -124,16 +124,6 @@ def test_ctrl_c_keeps_the_best_so_far(endless, tmp_path):
     assert "it was interrupted (Ctrl-C)" in (tmp_path / "m.html").read_text()
 
 
-@pytest.mark.usefixtures("ctrl_c_interrupts")
-def test_ctrl_c_before_anything_was_learnt_writes_nothing(endless, tmp_path):
-    process = start(*endless, "--model", tmp_path / "m.safetensors")
-    code, stdout, stderr = interrupted(process, "The linear model")
-    assert code == 130
-    assert "nothing was saved" in stderr
-    assert stdout == ""
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.slow
 def test_the_demo_and_the_commands_that_it_prints(tmp_path):
     code, stdout, stderr = finished("demo", cwd=tmp_path)
