@@ -15,7 +15,9 @@ from chainrule.engine.reference import ReferenceEngine
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 
 # The same examples in every run, and no limit on their time: a test is not a coin toss or a stop-watch.
-settings.register_profile("chainrule", deadline=None, derandomize=True, database=None)
+settings.register_profile("chainrule", deadline=None, derandomize=True, database=None, max_examples=150)
+# .ci/nightly asks for it by --hypothesis-profile: other examples each time, and many more
+settings.register_profile("nightly", deadline=None, database=None, max_examples=2000, print_blob=True)
 settings.load_profile("chainrule")
 
 # For each likelihood: how to make it with so many outputs, and how to draw a target for n rows of it.

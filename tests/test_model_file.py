@@ -268,7 +268,7 @@ def loaded_or_none(path):
 
 
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(1, 255))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_changed_byte_makes_another_model(tmp_path, whole, place, byte):
     damaged = bytearray(whole)
     damaged[int(place * len(whole))] ^= byte
@@ -383,7 +383,7 @@ def test_a_newer_format_asks_for_an_upgrade(tmp_path, whole):
 
 
 @given(place=st.floats(0, 1, exclude_max=True), new=st.sampled_from('0123456789abrstu"[]{}:,.-+\\ \x00é'))
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_other_description_is_an_error_or_a_model(tmp_path, whole, place, new):
     path = tmp_path / "model.safetensors"
     path.write_bytes(whole)

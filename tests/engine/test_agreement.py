@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule import Dense, Dropout
@@ -88,7 +88,6 @@ EDGES = [1, 2, 3, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 18, 24, 25, 31, 32, 33, 47,
 SIZE = st.one_of(st.sampled_from(EDGES), st.integers(1, 70))
 
 
-@settings(max_examples=150)
 @given(
     n_inputs=SIZE,
     sizes=st.lists(st.tuples(SIZE, st.booleans(), st.sampled_from([0.0, 0.3])), max_size=3),

@@ -4,7 +4,7 @@ import datetime
 import json
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chainrule.errors import InputError
@@ -50,7 +50,6 @@ def fitted(rows, features):
         raise
 
 
-@settings(max_examples=250)
 @given(tables(), st.randoms(use_true_random=False))
 def test_every_table(drawn, random):
     rows, others, features = drawn
@@ -86,7 +85,6 @@ def test_every_table(drawn, random):
     np.testing.assert_array_equal(other.transform(permuted, "float64"), X[order])
 
 
-@settings(max_examples=100)
 @given(st.lists(st.floats(allow_nan=False), min_size=3, max_size=30))
 def test_numbers_keep_their_order(numbers):
     column = np.sort(numbers)[:, None]
@@ -96,7 +94,6 @@ def test_numbers_keep_their_order(numbers):
     assert X[0] <= X[-1]
 
 
-@settings(max_examples=100)
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=3, max_size=40))
 def test_each_row_has_one_category(cells):
     rows = [[cell] for cell in cells]
@@ -109,7 +106,6 @@ def test_each_row_has_one_category(cells):
         assert set(np.unique(X)) in ({-1.0, 1.0}, {0.0, 1.0})
 
 
-@settings(max_examples=100)
 @given(
     st.lists(
         st.dates(datetime.date(1, 1, 1), datetime.date(9999, 12, 31)), min_size=2, max_size=20, unique=True
