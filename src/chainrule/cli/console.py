@@ -46,7 +46,7 @@ def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
         except InterruptedFitError as stop:
             raise typer.Exit(130) from stop
         except KeyboardInterrupt as stop:
-            say_error("interrupted; nothing was saved.")
+            say_error("; ".join(["interrupted", *stop.args]) + ".")
             raise typer.Exit(130) from stop
         except Exception as error:  # every error is for a person: the traceback is there for who asks for it
             if settings.debug:

@@ -131,18 +131,19 @@ class Fitted:
 
 
 def train_both(split: Split, job: Job) -> Fitted:
-    """Train the linear model, which shows what the network adds, and the network."""
+    """Train the linear model, which shows what the network adds, and the network; save that one."""
     linear = None
     if split.test is not None:
         say_step(job, f"The linear model, {split.train.num_rows:,} rows:")
         linear_model = fitted_model(split, job, hidden=(), epochs=None)
         if linear_model.stopped_by_ == "interrupt":
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("nothing was saved")
         if linear_model.stopped_by_ == "time":
             say_step(job, "The time limit ended the linear model early: with more time it may be better.")
         linear = evaluate_on(split.test, linear_model, job.target)
     say_step(job, f"The network, {split.train.num_rows:,} rows:")
     model = fitted_model(split, job, hidden=job.hidden, epochs=job.epochs)
+    model.save(job.model)  # at once: whatever stops the scoring, what was learnt is there
     return Fitted(model, None if split.test is None else evaluate_on(split.test, model, job.target), linear)
 
 
@@ -160,7 +161,7 @@ def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs:
     )
     model.fit(split.train.drop_columns([job.target]), split.train.select([job.target]))
     if model.stopped_by_ == "interrupt" and model.best_epoch_ == 0:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("nothing was saved")
     return model
 
 
@@ -180,9 +181,8 @@ def how_rows_were_held_out(split: Split) -> str:
 
 
 def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[str, str]], data: str) -> None:
-    """Save the model, write the page, print the scores and what can be done next."""
+    """Write the page, print the scores and what can be done next."""
     model = fitted.model
-    model.save(job.model)
     page = Fit(
         model,
         target=job.target,
