@@ -81,6 +81,25 @@ def test_a_stratified_split_gives_each_class_its_share(sizes, fraction, seed):
     assert (np.abs(counts - fraction * np.array(sizes)) <= 1.5).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("sizes", "fraction", "in_validation"),
+    [
+        # nearest to the share of each: 0.2, 0.2, 0.2 and 90 rows
+        ([2, 2, 2, 900], 0.1, [0, 0, 0, 91]),
+        ([4, 4, 392], 0.5, [2, 2, 196]),
+        # one row of each class stays, although 1.8 rows would be the share of the small ones
+        ([2, 2, 2, 94], 0.9, [1, 1, 1, 87]),
+        # no class of one row goes to the validation while another can give one
+        ([1, 1, 1, 2], 0.6, [0, 0, 0, 1]),
+    ],
+)
+def test_the_rows_that_each_class_gives(sizes, fraction, in_validation, seed):
+    classes = np.repeat(np.arange(len(sizes)), sizes)
+    _, validation_rows = split_validation(len(classes), fraction, seed, stratify=classes)
+    assert np.bincount(classes[validation_rows], minlength=len(sizes)).tolist() == in_validation
+
+
 def test_rows_of_a_split_are_drawn_and_not_the_first_ones():
     counts = np.zeros(20)
     for seed in range(400):

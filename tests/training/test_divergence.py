@@ -81,6 +81,13 @@ def test_counts_from_raw_inputs(engine, dtype, limit):
     assert f"e^s overflows above a logit of {limit} in {dtype}" in str(caught.value)
 
 
+def test_counts_are_not_to_be_scaled(engine):
+    with pytest.raises(DivergenceError, match="learning rate") as caught:
+        fit(engine, "float32", X, np.full(64, 1e7), likelihood=Poisson(), optimizer=SGD(10.0))
+    assert "the largest |y| 1e+07" in str(caught.value)
+    assert "not scaled" not in str(caught.value)
+
+
 @both_dtypes
 @pytest.mark.parametrize("n_steps", [1, 2])
 def test_what_the_last_step_did_is_looked_at_too(engine, dtype, n_steps):
@@ -96,6 +103,35 @@ def test_what_the_last_step_did_is_looked_at_too(engine, dtype, n_steps):
 def test_a_theta_that_overflows_is_not_returned(engine, dtype):
     with pytest.raises(DivergenceError, match="after the last step"):
         fit(engine, dtype, X[:16], X[:16, 0], optimizer=SGD(1e308), settings={"epochs": 1})
+
+
+def test_an_infinite_theta_that_a_finite_loss_hides_is_not_returned(engine):
+    # s = w_2 relu(w_1 x) + b with w_1 = 1e-160, w_2 = 1e160: the slope in w_1 is 1e160, the one in b is 1.
+    # A step of 1e149 takes w_1 to −inf, where the unit is off, and b to −1e149, whose square is finite.
+    network = Network(1, [Dense(1, bias=False)], likelihood=Normal())
+    theta = np.array([1e-160, 1e160, 0.0])
+    settings = Training(optimizer=SGD(1e149), epochs=1, engine=engine)
+    with pytest.raises(DivergenceError, match="after the last step"):
+        train(network, theta, np.ones((1, 1)), np.zeros(1), settings=settings)
+
+
+def test_predictions_that_overflow_have_metrics_that_are_no_number(engine):
+    # the same rows e^s: 1 in training, beyond float32 in validation
+    network = Network(1, likelihood=Poisson())
+    records = []
+    with pytest.raises(DivergenceError, match="validation rows"):
+        train(
+            network,
+            np.array([1, 0], dtype="float32"),
+            np.zeros((4, 1), dtype="float32"),
+            np.ones(4),
+            settings=Training(epochs=2, engine=engine),
+            validation=(np.full((4, 1), 100, dtype="float32"), np.ones(4)),
+            metrics=["rmse"],
+            callbacks=[lambda report: records.append(report.record)],
+        )
+    assert [record.train_metrics["rmse"] for record in records] == pytest.approx([0, 0], abs=0.01)
+    assert all(np.isnan(record.validation_metrics["rmse"]) for record in records)
 
 
 @both_dtypes

@@ -26,7 +26,7 @@ def some_settings(engine, **given):
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_it_takes_the_steps_of_each_epoch_in_turn(engine, make_task, dtype, shuffle, weighted):
-    task = make_task(dtype)
+    task = make_task(dtype, hidden=[Dense(6, "tanh"), Dropout(0.2)])
     n_rows, batch_size, epochs, seed = len(task.X), 8, 4, 3
     weight = np.linspace(0.5, 2, n_rows, dtype=dtype) if weighted else None
     optimizer, schedule, penalty = AdamW(0.02, weight_decay=0.1), OneCycle(), Penalty(1e-3)

@@ -186,9 +186,9 @@ def test_a_start_at_the_optimum_is_returned(engine):
     assert (result.best_epoch, result.history.epochs) == (0, [])
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e3])
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e5])
 def test_a_step_into_overflow_is_taken_back(engine, scale):
-    # The first step goes along the slope by a length of 1, where e^s is beyond float64 for scale = 1e3.
+    # The first step goes along the slope by a length of 1: there e^s is beyond float64 from scale = 1e3 on.
     rows, y = X * scale, RNG.poisson(np.exp(X @ SLOPES[:, 0] * 0.5))
     network = Network(N_INPUTS, likelihood=Poisson())
     settings = Training(optimizer=LBFGS(tolerance=1e-9, max_iterations=5000), engine=engine)
