@@ -18,6 +18,7 @@ PAGES = [
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     if "_build" not in path.parts
 ]
+SLOW = {"README.md", "start.md"}  # they train on the whole table of the demo
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^chainrule (?!demo$)(.*)$", re.MULTILINE)
 
@@ -44,7 +45,11 @@ def run_shell(text):
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, id=page.name) for page in PAGES if any(blocks_of(page))],
+    [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in SLOW else [])
+        for page in PAGES
+        if any(blocks_of(page))
+    ],
 )
 def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
