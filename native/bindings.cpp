@@ -78,25 +78,25 @@ double loss(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T
 template <class T>
 double loss_and_gradient(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight,
                          Out<T> gradient, std::optional<Out<T>> input_gradient, double l2, bool l2_biases,
-                         std::optional<std::uint64_t> dropout_seed, int n_threads) {
+                         bool l2_of_sum, std::optional<std::uint64_t> dropout_seed, int n_threads) {
     const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
     require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
     require(!input_gradient || size_of(*input_gradient) == size_of(X), "the input gradient must be like X");
     const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), 0};
     T* const to_input = input_gradient ? input_gradient->data() : nullptr;
     const nb::gil_scoped_release release;
-    return engine.loss_and_gradient(theta.data(), rows, gradient.data(), to_input, {l2, l2_biases}, dropout,
-                                    n_threads);
+    return engine.loss_and_gradient(theta.data(), rows, gradient.data(), to_input, {l2, l2_biases, l2_of_sum},
+                                    dropout, n_threads);
 }
 
 template <class T>
-std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optional<Out<T>> second,
-                       const std::string& rule,
-                       const std::tuple<double, double, double, double, double>& numbers, double l2,
-                       bool l2_biases, double clip_norm, bool decay_biases, std::uint64_t dropout_seed,
-                       std::int64_t steps_done, In<T> X, In<T> y, std::optional<In<T>> weight,
-                       In<std::int64_t> order, std::int64_t batch_size, In<double> learning_rates,
-                       Out<double> losses, double seconds, int n_threads) {
+std::int64_t
+run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optional<Out<T>> second,
+          const std::string& rule, const std::tuple<double, double, double, double, double>& numbers,
+          double l2, bool l2_biases, bool l2_of_sum, double clip_norm, bool decay_biases,
+          std::uint64_t dropout_seed, std::int64_t steps_done, In<T> X, In<T> y, std::optional<In<T>> weight,
+          In<std::int64_t> order, std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
+          std::optional<Out<double>> penalties, double seconds, int n_threads) {
     Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
     const std::int64_t n_rows = rows.n, n_steps = size_of(learning_rates);
     rows.order = order.data();
@@ -106,7 +106,7 @@ std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optio
                        first.data(),
                        second ? second->data() : nullptr,
                        {rule_named(rule), momentum, beta_1, beta_2, epsilon, weight_decay},
-                       {l2, l2_biases},
+                       {l2, l2_biases, l2_of_sum},
                        clip_norm,
                        decay_biases,
                        dropout_seed,
@@ -116,14 +116,15 @@ std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optio
                 (second ? size_of(*second) == size_of(theta) : descent.optimizer.rule != Rule::adam),
             "the optimizer's state must be like theta");
     require(batch_size >= 1 && n_steps >= 1 && (n_steps - 1) * batch_size < rows.n &&
-                size_of(losses) >= n_steps,
+                size_of(losses) >= n_steps && (!penalties || size_of(*penalties) >= n_steps),
             "each learning rate needs a batch of rows and a place for its loss");
     require(std::all_of(rows.order, rows.order + rows.n,
                         [&](std::int64_t row) { return row >= 0 && row < n_rows; }),
             "order must hold row numbers of X");
+    double* const to_penalties = penalties ? penalties->data() : nullptr;
     const nb::gil_scoped_release release;
     return engine.run_steps(descent, rows, batch_size, learning_rates.data(), n_steps, seconds, losses.data(),
-                            n_threads);
+                            to_penalties, n_threads);
 }
 
 // No array is converted: a copy would take the results with it.
@@ -138,13 +139,14 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
              "weight"_a.noconvert().none(), "n_threads"_a)
         .def("loss_and_gradient", &loss_and_gradient<T>, "theta"_a.noconvert(), "X"_a.noconvert(),
              "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert(),
-             "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a, "dropout_seed"_a.none(),
-             "n_threads"_a)
+             "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a, "l2_of_sum"_a,
+             "dropout_seed"_a.none(), "n_threads"_a)
         .def("run_steps", &run_steps<T>, "theta"_a.noconvert(), "first"_a.noconvert(),
-             "second"_a.noconvert().none(), "rule"_a, "numbers"_a, "l2"_a, "l2_biases"_a, "clip_norm"_a,
-             "decay_biases"_a, "dropout_seed"_a, "steps_done"_a, "X"_a.noconvert(), "y"_a.noconvert(),
-             "weight"_a.noconvert().none(), "order"_a.noconvert(), "batch_size"_a,
-             "learning_rates"_a.noconvert(), "losses"_a.noconvert(), "seconds"_a, "n_threads"_a);
+             "second"_a.noconvert().none(), "rule"_a, "numbers"_a, "l2"_a, "l2_biases"_a, "l2_of_sum"_a,
+             "clip_norm"_a, "decay_biases"_a, "dropout_seed"_a, "steps_done"_a, "X"_a.noconvert(),
+             "y"_a.noconvert(), "weight"_a.noconvert().none(), "order"_a.noconvert(), "batch_size"_a,
+             "learning_rates"_a.noconvert(), "losses"_a.noconvert(), "penalties"_a.noconvert().none(),
+             "seconds"_a, "n_threads"_a);
 }
 
 template <class T> void bind_predictor(nb::module_& m, const char* name) {

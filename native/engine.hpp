@@ -19,6 +19,9 @@ namespace chainrule {
 struct Penalty {
     double l2 = 0;
     bool biases = false;
+    bool of_sum = false;  // of the sum of the rows' losses: λ is then divided by their total weight
+
+    double l2_for(double total_weight) const { return of_sum ? l2 / total_weight : l2; }
 };
 
 // A descent under way; arrays are the caller's and change in place.
@@ -70,7 +73,7 @@ public:
                     call.pack_all(theta);
                     double loss = call.gradient_over_chunks(rows, dropout, gradient, input_gradient);
                     if (gradient != nullptr && penalty.l2 != 0)
-                        loss += call.add_penalty(penalty, theta, gradient);
+                        loss += call.add_penalty(penalty, rows.total_weight(), theta, gradient);
                     if (thread == 0) result = loss;
                 });
             });
@@ -78,10 +81,11 @@ public:
     }
 
     // Steps over the batches of rows.order, until they are done, `seconds` have gone or a loss is not finite.
-    // Returns how many losses were written; after one that is not finite θ is as before that step.
+    // Returns how many losses were written; after one that is not finite θ is as before that step. The
+    // penalty's part of each loss is written too where there is a place for it.
     std::int64_t run_steps(Descent<T>& descent, const Rows<T>& rows, std::int64_t batch_size,
                            const double* learning_rates, std::int64_t n_steps, double seconds, double* losses,
-                           int n_threads) {
+                           double* penalties, int n_threads) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
         std::int64_t done = 0;
         with_workspace(std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
@@ -101,10 +105,12 @@ public:
                     const std::int64_t begin = k * batch_size;
                     const Rows<T> batch{rows.X, rows.y, rows.weight, rows.order + begin,
                                         std::min(batch_size, rows.n - begin)};
+                    double penalty = 0;
                     const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k],
-                                                  gradient.empty() ? nullptr : gradient.data());
+                                                  gradient.empty() ? nullptr : gradient.data(), penalty);
                     if (thread == 0) {
                         losses[k] = loss;
+                        if (penalties != nullptr) penalties[k] = penalty;
                         done = k + 1;
                     }
                     if (!std::isfinite(loss) || k >= last.load(std::memory_order_relaxed)) break;
@@ -233,9 +239,10 @@ private:
                    (penalty.biases ? sum_of_squares(theta + at.bias, at.n_biases) : 0);
         }
 
-        double add_penalty(const Penalty& penalty, const T* theta, T* gradient) {
-            const T l2 = static_cast<T>(penalty.l2);
-            return 0.5 * penalty.l2 * sum_over_groups([&](const Group& group) {
+        double add_penalty(const Penalty& penalty, double total_weight, const T* theta, T* gradient) {
+            const double exact = penalty.l2_for(total_weight);
+            const T l2 = static_cast<T>(exact);
+            return 0.5 * exact * sum_over_groups([&](const Group& group) {
                        const Span at = span(group);
                        for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i)
                            gradient[i] += l2 * theta[i];
@@ -246,27 +253,30 @@ private:
                    });
         }
 
-        // N13: one step on one batch. Returns its loss, penalty included; takes no step where that is not
-        // finite.
+        // N13: one step on one batch. Returns its loss, penalty included, and sets `penalty`; takes no step
+        // where the loss is not finite.
         double step(Descent<T>& descent, const Rows<T>& batch, std::int64_t steps_done, double learning_rate,
-                    T* gradient) {
+                    T* gradient, double& penalty) {
             const Dropout dropout{has_dropout, descent.dropout_seed, static_cast<std::uint64_t>(steps_done)};
             const StepNumbers<T> numbers(descent.optimizer, learning_rate, steps_done + 1);
+            const double total_weight = batch.total_weight();
             if (gradient == nullptr) {
-                const double loss =
-                    rows_phase(batch, 0, batch.n, batch.total_weight(), dropout, true, nullptr);
+                const double loss = rows_phase(batch, 0, batch.n, total_weight, dropout, true, nullptr);
                 if (!std::isfinite(loss)) return loss;
+                const double l2 = descent.penalty.l2_for(total_weight);
                 groups([&](const Group& group, std::size_t k) {
                     const T* const bias = passes.weight_gradient(group, batch.n, scratch);
                     space.group_sums[k] = penalised_squares(descent.penalty, descent.theta, span(group));
-                    move(descent, numbers, group, scratch, bias, static_cast<T>(descent.penalty.l2));
+                    move(descent, numbers, group, scratch, bias, static_cast<T>(l2));
                 });
                 team.meet();
-                return loss + 0.5 * descent.penalty.l2 * total(space.group_sums);
+                penalty = 0.5 * l2 * total(space.group_sums);
+                return loss + penalty;
             }
             double loss = gradient_over_chunks(batch, dropout, gradient, nullptr);
             if (!std::isfinite(loss)) return loss;
-            if (descent.penalty.l2 != 0) loss += add_penalty(descent.penalty, descent.theta, gradient);
+            if (descent.penalty.l2 != 0)
+                loss += penalty = add_penalty(descent.penalty, total_weight, descent.theta, gradient);
             const double norm = std::isfinite(descent.clip_norm) ? norm_of(gradient) : 0;
             if (!std::isfinite(norm)) return norm;
             const T scale = norm > descent.clip_norm ? static_cast<T>(descent.clip_norm / norm) : T(1);

@@ -163,7 +163,7 @@ template <class T> void test_threads(std::mt19937& rng) {
         if (clip) descent.clip_norm = 0.1;
         const Rows<T> rows{X.data(), y.data(), weight.data(), order.data(), n};
         const std::int64_t done = engine.run_steps(descent, rows, batch, rates.data(), n_steps, 1e9,
-                                                   outcome.losses.data(), n_threads);
+                                                   outcome.losses.data(), nullptr, n_threads);
         check(done == n_steps, "all steps done", done, n_steps);
         engine.loss_and_gradient(outcome.theta.data(), rows, outcome.gradient.data(),
                                  outcome.input_gradient.data(), {0.01, true}, {true, 3, 0}, n_threads);

@@ -159,6 +159,7 @@ def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem, de
     ways = [
         {},
         {"penalty": Penalty(0.1)},
+        {"penalty": Penalty(3.0, of_sum=True)},
         {"penalty": Penalty(0.1, biases=True), "decay_biases": True},
         {"clip_norm": 0.05},
         {"clip_norm": 0.05, "penalty": Penalty(0.1), "decay_biases": True, "dropout_seed": 2**40 + 1},

@@ -141,7 +141,7 @@ def test_clipping_a_large_float32_gradient_does_not_overflow():
         (lambda: SGD(-1.0), "learning_rate"),
         (lambda: Adam(math.inf), "learning_rate"),
         (lambda: Adam(math.nan), "learning_rate"),
-        (lambda: SGD(momentum=1.0), "momentum"),
+        (lambda: SGD(momentum=1.1), "momentum"),
         (lambda: SGD(momentum=-0.1), "momentum"),
         (lambda: SGD(weight_decay=-1e-3), "weight_decay"),
         (lambda: Adam(beta_1=1.0), "beta_1"),

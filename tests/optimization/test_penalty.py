@@ -30,6 +30,15 @@ def test_it_is_half_the_sum_of_squares_and_its_slope(l2, biases, dtype):
     np.testing.assert_allclose(slope, expected, rtol=2 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("total_weight", [1.0, 7.5])
+def test_that_of_the_sum_is_shared_by_the_weight_of_the_rows(total_weight):
+    theta = np.random.default_rng(0).normal(size=len(IS_BIAS))
+    value, slope = Penalty(2.0, of_sum=True).value_and_gradient(ARCHITECTURE, theta, total_weight)
+    of_mean, its_slope = Penalty(2.0 / total_weight).value_and_gradient(ARCHITECTURE, theta, total_weight)
+    assert value == pytest.approx(of_mean, rel=1e-15)
+    np.testing.assert_allclose(slope, its_slope, rtol=1e-15)
+
+
 @pytest.mark.parametrize("l2", [-1e-9, math.inf, math.nan])
 def test_a_setting_that_is_not_allowed_is_named(l2):
     with pytest.raises(InputError, match=r"l2=.*finite number ≥ 0"):

@@ -20,6 +20,7 @@ OPTIMIZERS = {
     "nesterov": lambda eta, decay: SGD(eta, momentum=0.9, nesterov=True, weight_decay=decay),
     "adam": lambda eta, decay: AdamW(eta, weight_decay=decay) if decay else Adam(eta),
 }
+PENALTIES = [Penalty(), Penalty(0.1), Penalty(0.1, biases=True), Penalty(0.4, of_sum=True)]
 
 
 def batch_loss_and_gradient(w, b, rows, penalty):
@@ -32,22 +33,24 @@ def batch_loss_and_gradient(w, b, rows, penalty):
         for j, x_j in enumerate(x):
             g_w[j] += weight / total * (s - y) * x_j
         g_b += weight / total * (s - y)
-    loss += penalty.l2 / 2 * math.fsum(w_j * w_j for w_j in w)
-    g_w = [g + penalty.l2 * w_j for g, w_j in zip(g_w, w, strict=True)]
+    l2 = penalty.l2 / total if penalty.of_sum else penalty.l2
+    added = l2 / 2 * math.fsum(w_j * w_j for w_j in w)
+    g_w = [g + l2 * w_j for g, w_j in zip(g_w, w, strict=True)]
     if penalty.biases:
-        loss += penalty.l2 / 2 * b * b
-        g_b += penalty.l2 * b
-    return loss, [*g_w, g_b]
+        added += l2 / 2 * b * b
+        g_b += l2 * b
+    return loss + added, added, [*g_w, g_b]
 
 
 def descend(theta, batches, rates, *, name, decay, decay_biases, penalty, clip_norm):
-    """Return the loss of each step, and θ after each."""
+    """Return the loss of each step, the penalty's part of it, and θ after each."""
     theta = [float(t) for t in theta]
     v, m, u = ([0.0] * len(theta) for _ in range(3))
-    losses, path = [], []
+    losses, penalties, path = [], [], []
     for t, (rows, eta) in enumerate(zip(batches, rates, strict=True), start=1):
-        loss, g = batch_loss_and_gradient(theta[:-1], theta[-1], rows, penalty)
+        loss, added, g = batch_loss_and_gradient(theta[:-1], theta[-1], rows, penalty)
         losses.append(loss)
+        penalties.append(added)
         norm = math.hypot(*g)
         if clip_norm is not None and norm > clip_norm:
             g = [g_k * clip_norm / norm for g_k in g]
@@ -63,13 +66,13 @@ def descend(theta, batches, rates, *, name, decay, decay_biases, penalty, clip_n
                 v[k] = mu * v[k] - eta * g[k]
                 theta[k] += mu * v[k] - eta * g[k] if name == "nesterov" else v[k]
         path.append(list(theta))
-    return losses, path
+    return losses, penalties, path
 
 
 @pytest.mark.parametrize("learning_rate", [0.05, 1e3])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-@pytest.mark.parametrize("penalty", [Penalty(), Penalty(0.1), Penalty(0.1, biases=True)], ids=str)
+@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 @pytest.mark.parametrize(("decay", "decay_biases"), [(0.0, False), (0.02, False), (0.02, True)])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -85,7 +88,7 @@ def test_a_descent_is_the_one_written_out(
     rows = [(X[i].tolist(), float(y[i, 0]), 1.0 if weight is None else float(weight[i])) for i in order]
     batches = [rows[k : k + BATCH_SIZE] for k in range(0, len(rows), BATCH_SIZE)]
     rates = learning_rate * np.linspace(1, 0.5, len(batches))
-    losses, path = descend(
+    losses, penalties, path = descend(
         start,
         batches,
         rates,
@@ -97,10 +100,10 @@ def test_a_descent_is_the_one_written_out(
     )
     descent = Descent(start.copy(), OPTIMIZERS[name](learning_rate, decay), penalty, clip_norm, decay_biases)
     text = Network(N_INPUTS, likelihood=Normal()).engine(engine)
-    done = []
+    done, added = [], np.empty(len(batches))
     while len(done) < len(batches):
         left = order[len(done) * BATCH_SIZE :], BATCH_SIZE, rates[len(done) :]
-        done += text.run_steps(descent, X, y, weight, *left).tolist()
+        done += text.run_steps(descent, X, y, weight, *left, penalties=added[len(done) :]).tolist()
     assert descent.step == len(batches)
     tolerance = {"float32": 2e-5, "float64": 1e-12}[dtype]
     largest = np.abs([start, *path]).max()
@@ -108,3 +111,4 @@ def test_a_descent_is_the_one_written_out(
     # A loss is a square: it has the rounding of the largest residual that θ could give there, squared.
     sizes = [1 + np.abs(theta).max() ** 2 for theta in [start, *path[:-1]]]
     assert np.all(np.abs(np.subtract(done, losses)) <= 4 * tolerance * np.array(sizes))
+    assert np.all(np.abs(added - penalties) <= 4 * tolerance * np.array(sizes))

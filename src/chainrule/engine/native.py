@@ -170,6 +170,7 @@ class NativeEngine:
             input_gradient,
             penalty.l2,
             penalty.biases,
+            penalty.of_sum,
             dropout_seed,
             self._threads(6 * len(X)),
         )
@@ -184,6 +185,7 @@ class NativeEngine:
         order: NDArray[np.int64],
         batch_size: int,
         learning_rates: NDArray[np.float64],
+        penalties: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         theta, (first, *second) = descent.theta, descent.state
         rule, numbers = _rule(descent.optimizer)
@@ -198,6 +200,7 @@ class NativeEngine:
             numbers=numbers,
             l2=descent.penalty.l2,
             l2_biases=descent.penalty.biases,
+            l2_of_sum=descent.penalty.of_sum,
             clip_norm=np.inf if descent.clip_norm is None else descent.clip_norm,
             decay_biases=descent.decay_biases,
             dropout_seed=descent.dropout_seed,
@@ -209,6 +212,7 @@ class NativeEngine:
             batch_size=batch_size,
             learning_rates=learning_rates[:n_steps],
             losses=losses,
+            penalties=penalties,
             seconds=CALL_SECONDS,
             n_threads=n_threads,
         )

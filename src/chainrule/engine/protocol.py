@@ -101,6 +101,7 @@ class Engine(Protocol):
         order: NDArray[np.int64],
         batch_size: int,
         learning_rates: NDArray[np.float64],
+        penalties: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Take steps of descent and return the loss of each one taken, penalty included.
 
@@ -110,6 +111,8 @@ class Engine(Protocol):
             Row numbers of X; batch k is ``order[k * batch_size : (k + 1) * batch_size]``.
         learning_rates : (n_steps,)
             η of each step, one a batch.
+        penalties : (n_steps,), optional
+            Where the penalty's part of each loss is written.
 
         Returns
         -------

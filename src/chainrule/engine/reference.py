@@ -46,7 +46,8 @@ class ReferenceEngine:
         input_gradient: Array | None = None,
     ) -> tuple[float, Array]:
         masks = None if dropout_seed is None else self._masks(dropout_seed, 0, len(X), theta.dtype)
-        return self._step(theta, X, y, sample_weight, penalty, masks, input_gradient)
+        loss, _, gradient = self._step(theta, X, y, sample_weight, penalty, masks, input_gradient)
+        return loss, gradient
 
     @np.errstate(over="ignore", invalid="ignore")  # what is not finite is returned; the caller reports it
     def run_steps(
@@ -58,6 +59,7 @@ class ReferenceEngine:
         order: NDArray[np.int64],
         batch_size: int,
         learning_rates: NDArray[np.float64],
+        penalties: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         theta = descent.theta
         decayed = np.where(self.architecture.weight_mask | descent.decay_biases, 1, 0).astype(theta.dtype)
@@ -67,8 +69,10 @@ class ReferenceEngine:
             rows = order[k * batch_size : (k + 1) * batch_size]
             masks = self._masks(descent.dropout_seed, descent.step, len(rows), theta.dtype)
             weight = None if sample_weight is None else sample_weight[rows]
-            loss, gradient = self._step(theta, X[rows], y[rows], weight, descent.penalty, masks, None)
+            loss, added, gradient = self._step(theta, X[rows], y[rows], weight, descent.penalty, masks, None)
             losses.append(loss)
+            if penalties is not None:
+                penalties[k] = added
             if not np.isfinite(loss):
                 break
             if descent.clip_norm is not None:
@@ -104,8 +108,8 @@ class ReferenceEngine:
         penalty: Penalty,
         masks: list[Array | None] | None,
         input_gradient: Array | None,
-    ) -> tuple[float, Array]:
-        """Forward, loss, backward: the loss and ∂loss/∂θ, penalty included."""
+    ) -> tuple[float, float, Array]:
+        """Forward, loss, backward: the loss and ∂loss/∂θ, penalty included, and between them its part."""
         parameters = self.architecture.unpack(theta)
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
         states = equations.forward(X, parameters, functions, masks)
@@ -116,10 +120,12 @@ class ReferenceEngine:
         if input_gradient is not None:
             input_gradient[...] = G
         gradient = np.concatenate([part.ravel() for pair in gradients for part in pair if part is not None])
+        added = 0.0
         if penalty.l2:
-            value, slope = penalty.value_and_gradient(self.architecture, theta)
-            loss, gradient = loss + value, gradient + slope
-        return loss, gradient
+            total_weight = len(X) if sample_weight is None else float(sample_weight.sum(dtype=np.float64))
+            added, slope = penalty.value_and_gradient(self.architecture, theta, total_weight)
+            loss, gradient = loss + added, gradient + slope
+        return loss, added, gradient
 
 
 def _mean(row_losses: Array, sample_weight: Array | None) -> float:

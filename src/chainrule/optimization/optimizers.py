@@ -83,7 +83,7 @@ class SGD(Optimizer):
     learning_rate : float, default 0.1
         η.
     momentum : float, default 0.0
-        μ, at least 0 and below 1.
+        μ, from 0 to 1; with 1 nothing is forgotten.
     nesterov : bool, default False
         Whether to look ahead.
     weight_decay : float, default 0.0
@@ -99,7 +99,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self, "momentum", 0 <= self.momentum < 1, "at least 0 and below 1")
+        _require(self, "momentum", 0 <= self.momentum <= 1, "from 0 to 1")
         _require(self, "weight_decay", 0 <= self.weight_decay < math.inf, "a finite number ≥ 0")
 
     def update(
