@@ -604,3 +604,39 @@ def test_a_grid_search_on_two_processes(homes, target):
     search.fit(homes.table, homes.targets[target])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.predict(homes.table).shape == (160,)
+
+
+# ── What the rows that were set aside are good for ──
+
+
+@pytest.mark.parametrize("target", CLASSES)
+def test_probabilities_are_tempered_on_the_rows_that_were_set_aside(homes, target, tmp_path):
+    y, split = homes.targets[target], slice(100, 160)
+    model = model_for(target, hidden=(32, 32), epochs=60)
+    model.fit(homes.table[:100], y[:100], eval_set=(homes.table[split], y[split]))
+
+    def cost(temperature):
+        model.temperature_ = temperature
+        logs = model.predict_log_proba(homes.table[split])
+        if target == "labels":
+            loss = -np.where(y[split], logs, np.log1p(-np.exp(logs))).sum()
+        else:
+            loss = -logs[np.arange(60), model.target_.encode(y[split])].sum()
+        return loss + 2 * np.log(temperature) ** 2
+
+    found = model.temperature_
+    best, near = cost(found), [cost(found * factor) for factor in (0.98, 1.02)]
+    assert best < min(near)
+    assert best <= cost(1.0)
+    plain = model.predict(homes.table)  # temperature_ is 1 now
+    model.temperature_ = found
+    np.testing.assert_array_equal(model.predict(homes.table), plain)
+    model.save(tmp_path / "model.safetensors")
+    again = cr.load(tmp_path / "model.safetensors")
+    assert again.temperature_ == found
+    np.testing.assert_array_equal(predictions(again, homes.table), predictions(model, homes.table))
+
+
+def test_without_rows_set_aside_the_temperature_is_1(homes):
+    model = model_for("text", validation_fraction=0).fit(homes.table, homes.targets["text"])
+    assert model.temperature_ == 1

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from chainrule.architecture import Dense, Dropout, Layer
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
+from chainrule.estimators.calibration import fitted_temperature
 from chainrule.estimators.targets import Classes, Scaling, likelihood_of_numbers, read_target
 from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood
 from chainrule.network import Network, checked_weight
@@ -65,7 +66,14 @@ class TabularEstimator(NetworkEstimator, ABC):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
     }
-    _saved = ("target_", "encoder_", "history_", "seed_", "target_name_", "n_rows_")
+    _saved: ClassVar[tuple[str, ...]] = (
+        "target_",
+        "encoder_",
+        "history_",
+        "seed_",
+        "target_name_",
+        "n_rows_",
+    )
     _target_kind: ClassVar[type[Any]]
     target_: Any  # of that kind
     encoder_: TableEncoder
@@ -184,6 +192,7 @@ class TabularEstimator(NetworkEstimator, ABC):
         self.network_, self.theta_, self.history_ = network, result.theta, result.history
         self.encoder_, self.target_, self.target_name_ = encoder, target, name
         self.seed_, self.n_rows_ = seed, len(rows)
+        self._calibrate(chosen)
         return self
 
     def _draw_seed(self) -> int:
@@ -249,12 +258,19 @@ class TabularEstimator(NetworkEstimator, ABC):
         theta = network.initial_parameters(seed, dtype="float32")
         return train(network, theta, *data, validation=validation, settings=settings)
 
+    @abstractmethod
+    def _calibrate(self, kept_aside: Data | None) -> None:
+        """Keep what the rows that the fit did not learn from say about its errors."""
+
     def _mean(self, X: Any) -> Array:
         logits = self._table_logits(X)
         return self.network_.likelihood.mean(logits)
 
     def _table_logits(self, X: Any) -> Array:
-        """Return the logits (n_rows, n_logits), in float64: so do a row's probabilities sum to 1."""
+        """Return the logits (n_rows, n_logits) that predictions are made from.
+
+        They are float64: so do a row's probabilities sum to 1.
+        """
         check_is_fitted(self)
         return self._logits(self.encoder_.transform(X)).astype(np.float64)
 
@@ -337,6 +353,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
     ----------
     classes_ : (n_classes,)
         The classes, sorted.
+    temperature_ : float
+        What logits are divided by, so that probabilities come true as often as they say; found on the rows
+        that were set aside, 1 without any. Set it to 1 for the probabilities of the network itself.
     network_, theta_, encoder_, history_
         The network, its parameters θ, how the table becomes numbers, and what happened in the training.
     best_epoch_, stopped_by_, engine_, n_threads_, seed_, n_rows_, target_name_
@@ -354,6 +373,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
     True
     """
 
+    _saved = (*TabularEstimator._saved, "temperature_")
     _target_kind = Classes
     target_: Classes
 
@@ -383,6 +403,20 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
             f"likelihood={self.likelihood!r} does not fit a target with the classes "
             f"{target.labels.tolist()[:10]}: that is {natural!r}. Use likelihood='auto'."
         )
+
+    def _calibrate(self, kept_aside: Data | None) -> None:
+        self.temperature_ = 1.0
+        if kept_aside is not None:
+            likelihood, (X, y, weight) = self.network_.likelihood, kept_aside
+            target = likelihood.prepare(y)
+            self.temperature_ = fitted_temperature(likelihood, self._logits(X), target, weight)
+
+    def _table_logits(self, X: Any) -> Array:
+        return super()._table_logits(X) / self.temperature_
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        self._require_restored("temperature_", float, lambda it: 0 < it < math.inf)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest class of each row (n_rows,), or the labels (n_rows, n_labels) of 0 and 1."""
@@ -460,6 +494,9 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
         if self.likelihood.n_columns != n_outputs:
             raise InputError(f"{self.likelihood!r} does not fit y, which has {n_outputs} columns.")
         return self.likelihood
+
+    def _calibrate(self, kept_aside: Data | None) -> None:
+        pass
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return ŷ = E[y given x] of each row in the units of y: (n_rows,) or (n_rows, n_outputs)."""
