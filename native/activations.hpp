@@ -34,9 +34,6 @@ inline Activation activation_named(std::string_view name) {
     return Activation::unknown;
 }
 
-// Whether r' follows from h alone so simply that it need not be kept between the passes.
-inline bool slope_from_h(Activation activation) { return activation == Activation::relu; }
-
 // h = r(s) and d = r'(s).
 template <class T> struct Response {
     Vec<T> h, d;

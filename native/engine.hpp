@@ -201,7 +201,7 @@ private:
                     rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr, input_gradient);
                 if (gradient != nullptr)
                     groups([&](const Group& group, std::size_t) {
-                        const T* const bias = passes.weight_gradient(group, n, scratch);
+                        const T* const bias = passes.weight_gradient(group, n, scratch, [](std::int64_t) {});
                         const Span at = span(group);
                         put(gradient + at.weight, scratch, at.n_weights, chunk > 0);
                         put(gradient + at.bias, bias, at.n_biases, chunk > 0);
@@ -265,7 +265,8 @@ private:
                 if (!std::isfinite(loss)) return loss;
                 const double l2 = descent.penalty.l2_for(total_weight);
                 groups([&](const Group& group, std::size_t k) {
-                    const T* const bias = passes.weight_gradient(group, batch.n, scratch);
+                    const T* const bias = passes.weight_gradient(
+                        group, batch.n, scratch, [&](std::int64_t j) { fetch(descent, group, j); });
                     space.group_sums[k] = penalised_squares(descent.penalty, descent.theta, span(group));
                     move(descent, numbers, group, scratch, bias, static_cast<T>(l2));
                 });
@@ -288,6 +289,18 @@ private:
             });
             team.meet();
             return loss;
+        }
+
+        // Ask for a share of the parameters and moments of a group, that of the inputs from column j on: a
+        // large θ lies in the third cache, and so it comes while the gradient is summed.
+        void fetch(const Descent<T>& descent, const Group& group, std::int64_t j) const {
+            constexpr std::int64_t line = Memory<T>::LINE_BYTES / static_cast<std::int64_t>(sizeof(T));
+            const std::int64_t begin = span(group).weight + j * group.n_units;
+            const std::int64_t end =
+                std::min(begin + PANEL<T> * group.n_units, span(group).weight + span(group).n_weights);
+            for (const T* const array : {descent.theta, descent.first, descent.second})
+                for (std::int64_t i = begin; array != nullptr && i < end; i += line)
+                    __builtin_prefetch(array + i, 1, 2);
         }
 
         double norm_of(const T* gradient) {

@@ -32,6 +32,24 @@ struct Dropout {
     std::uint64_t seed = 0, step = 0;
 };
 
+// ReLU as the product ends: the sum is still in a register.
+struct Rectified {
+    template <class T> CHAINRULE_INLINE static Vec<T> of(Vec<T> s, std::int64_t) {
+        return respond<T, Activation::relu>(s).h;
+    }
+};
+
+// Its r' times what came down, where the product of the backward pass ends. r' follows from h: it is 1 where
+// h > 0, and what was kept by dropout was scaled up.
+template <class T> struct WhereRectified {
+    const T* h;
+    T scale;
+
+    template <class> CHAINRULE_INLINE Vec<T> of(Vec<T> g, std::int64_t at) const {
+        return load(h + at) > 0 ? scale * g : Vec<T>{};
+    }
+};
+
 template <class T> class Passes {
 public:
     Passes(const Plan& plan, Workspace<T>& space) : plan_(plan), space_(space) {}
@@ -52,10 +70,16 @@ public:
                         space_.biases[group.layer] + group.unit);
         T* const backward = space_.weights_backward[group.layer];
         if (backward == nullptr) return;
-        for (std::int64_t u = 0; u < group.n_units; ++u)
-            for (std::int64_t j = 0; j < d; j += PANEL<T>)
-                std::copy_n(w + u * d + j, std::min<std::int64_t>(PANEL<T>, d - j),
-                            backward + panel_row<T>(layer.units, group.unit + u, j));
+        const std::int64_t whole = d / PANEL<T> * PANEL<T>;
+        for (std::int64_t u = 0; u < group.n_units; ++u) {
+            const T* const from = w + u * d;
+            T* to = backward + panel_row<T>(layer.units, group.unit + u, 0);
+            for (std::int64_t j = 0; j < whole; j += PANEL<T>, to += layer.units * PANEL<T>) {
+                store(to, load(from + j));
+                store(to + LANES<T>, load(from + j + LANES<T>));
+            }
+            copy_few(from + whole, d - whole, to);
+        }
     }
 
     // N4 for n rows of the chunk from `row` on; the logits come to lie in deltas[top]. `with_slopes`: keep r'
@@ -74,12 +98,19 @@ public:
                                       layer.n_inputs, layer.units, space_.biases[l], c);  // N1
                     continue;
                 }
-                product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l],
-                                 layer.n_inputs, j, layer.units, space_.biases[l] + j, c);  // N1
-                if (l == top) continue;
-                const bool kept = with_slopes && !slope_from_h(layer.activation);
-                T* const d = kept ? space_.deltas[l] + panel_row<T>(space_.n_rows, row, j) : nullptr;
-                respond_all<T>(layer.activation, c, d, n * PANEL<T>);  // N2, and r' for N9
+                const auto product = [&](const auto& finish) {
+                    product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l],
+                                     layer.n_inputs, j, layer.units, space_.biases[l] + j, c, finish);  // N1
+                };
+                T* d = nullptr;
+                if (layer.activation == Activation::relu) {
+                    product(Rectified{});  // N2
+                } else {
+                    product(AsItIs{});
+                    if (l == top) continue;
+                    if (with_slopes) d = space_.deltas[l] + panel_row<T>(space_.n_rows, row, j);
+                    respond_all<T>(layer.activation, c, d, n * PANEL<T>);  // N2, and r' for N9
+                }
                 drop(l + 1, chunk + row, n, j, dropout, c, d);
             }
         }
@@ -119,11 +150,23 @@ public:
                   T* input_gradient, T* scratch) const {
         for (std::size_t l = plan_.layers.size() - 1; l > 0 || input_gradient != nullptr; --l) {
             const Layer& layer = plan_.layers[l];
+            const T scale = dropout.on ? static_cast<T>(1 / (1 - layer.dropout)) : T(1);
             for (std::int64_t j = 0; j < layer.n_inputs; j += PANEL<T>) {
-                product_panel<T>(space_.deltas[l], space_.n_rows, row, n, space_.weights_backward[l],
-                                 layer.units, j, layer.n_inputs, space_.zeros, scratch);  // N10
+                const auto product = [&](T* c, const auto& finish) {
+                    product_panel<T>(space_.deltas[l], space_.n_rows, row, n, space_.weights_backward[l],
+                                     layer.units, j, layer.n_inputs, space_.zeros, c, finish);  // N10
+                };
+                const std::int64_t at = panel_row<T>(space_.n_rows, row, j);
+                if (l > 0 && plan_.layers[l - 1].activation == Activation::relu) {
+                    product(space_.deltas[l - 1] + at,
+                            WhereRectified<T>{space_.inputs[l] + at, scale});  // N9
+                    continue;
+                }
+                product(scratch, AsItIs{});
                 if (l > 0) {
-                    slope_times(l, row, n, j, dropout, scratch);  // N9
+                    T* const delta = space_.deltas[l - 1] + at;  // it holds r'
+                    for (std::int64_t i = 0; i < n * PANEL<T>; i += LANES<T>)
+                        store(delta + i, load(delta + i) * load(scratch + i));  // N9
                     continue;
                 }
                 drop(0, chunk + row, n, j, dropout, scratch, nullptr);
@@ -136,13 +179,14 @@ public:
     }
 
     // N11 and N12 for a group over n rows of the chunk, into scratch: the rows of ∂loss/∂w_l close together.
-    // Returns where ∂loss/∂b_l of the group lies.
-    T* weight_gradient(const Group& group, std::int64_t n, T* scratch) const {
+    // Returns where ∂loss/∂b_l of the group lies. `ahead` is told how far the product is (see there).
+    template <class Ahead>
+    T* weight_gradient(const Group& group, std::int64_t n, T* scratch, const Ahead& ahead) const {
         const Layer& layer = plan_.layers[group.layer];
         const std::int64_t stride = round_up(layer.n_inputs, PANEL<T>), d = layer.n_inputs;
         const T* const delta = space_.deltas[group.layer];
         transposed_product<T>(delta, space_.inputs[group.layer], space_.n_rows, n, group.unit, group.n_units,
-                              d, false, scratch, stride);  // N11
+                              d, false, scratch, stride, ahead);  // N11
         if (stride != d)
             for (std::int64_t u = 1; u < group.n_units; ++u)
                 std::copy_n(scratch + u * stride, d, scratch + u * d);
@@ -150,9 +194,13 @@ public:
         for (std::int64_t u = 0; layer.bias && u < group.n_units; u += LANES<T>) {
             const std::int64_t unit = group.unit + u;
             const T* const column = delta + panel_row<T>(space_.n_rows, 0, unit) + unit % PANEL<T>;
-            Vec<T> sum{};
-            for (std::int64_t i = 0; i < n; ++i) sum += load(column + i * PANEL<T>);  // N12
-            store(bias + u, sum);
+            Vec<T> sums[4] = {};  // four at a time: one sum would wait for its own last term
+            std::int64_t i = 0;
+            for (; i + 4 <= n; i += 4)
+#pragma GCC unroll 4
+                for (std::int64_t q = 0; q < 4; ++q) sums[q] += load(column + (i + q) * PANEL<T>);  // N12
+            for (; i < n; ++i) sums[0] += load(column + i * PANEL<T>);
+            store(bias + u, (sums[0] + sums[1]) + (sums[2] + sums[3]));
         }
         return bias;
     }
@@ -163,34 +211,23 @@ private:
     static void pack_transposed(const T* w, std::int64_t d, std::int64_t n_units, std::int64_t n_inputs,
                                 T* panel) {
         constexpr std::int64_t n = LANES<T>;
-        if (n_units < n || n_inputs < n) {  // the edges, weight by weight; what fills the panel up stays zero
-            for (std::int64_t u = 0; u < n_units; ++u)
-                for (std::int64_t k = 0; k < n_inputs; ++k) panel[k * PANEL<T> + u] = w[u * d + k];
-            return;
-        }
         Vec<T> square[n];
+        if (n_units == n && n_inputs == n) {
 #pragma GCC unroll 16
-        for (std::int64_t u = 0; u < n; ++u) square[u] = load(w + u * d);
-        transpose<T>(square);
+            for (std::int64_t u = 0; u < n; ++u) square[u] = load(w + u * d);
+        } else {
+            T edge[n * n] = {};
+            for (std::int64_t u = 0; u < n_units; ++u) copy_few(w + u * d, n_inputs, edge + u * n);
 #pragma GCC unroll 16
-        for (std::int64_t k = 0; k < n; ++k) store(panel + k * PANEL<T>, square[k]);
-    }
-
-    // N9: Δ_{l−1} = r' times what came down (`G`, the panel of column j), for n rows. r' is in the place of
-    // Δ, or follows from h: for ReLU it is 1 where h > 0, and what was kept by dropout was scaled up.
-    void slope_times(std::size_t l, std::int64_t row, std::int64_t n, std::int64_t j, const Dropout& dropout,
-                     const T* G) const {
-        const std::int64_t at = panel_row<T>(space_.n_rows, row, j), size = n * PANEL<T>;
-        T* const delta = space_.deltas[l - 1] + at;
-        if (!slope_from_h(plan_.layers[l - 1].activation)) {
-            for (std::int64_t i = 0; i < size; i += LANES<T>) store(delta + i, load(delta + i) * load(G + i));
-            return;
+            for (std::int64_t u = 0; u < n; ++u) square[u] = load(edge + u * n);
         }
-        const T* const h = space_.inputs[l] + at;
-        const Vec<T> scale =
-            broadcast<T>(dropout.on ? static_cast<T>(1 / (1 - plan_.layers[l].dropout)) : T(1));
-        for (std::int64_t i = 0; i < size; i += LANES<T>)
-            store(delta + i, load(h + i) > 0 ? scale * load(G + i) : Vec<T>{});
+        transpose<T>(square);
+        if (n_inputs == n) {
+#pragma GCC unroll 16
+            for (std::int64_t k = 0; k < n; ++k) store(panel + k * PANEL<T>, square[k]);
+        } else {
+            for (std::int64_t k = 0; k < n_inputs; ++k) store(panel + k * PANEL<T>, square[k]);
+        }
     }
 
     void gather(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <new>
 #include <vector>
 
 #include "activations.hpp"
 #include "likelihoods.hpp"
+#include "memory.hpp"
 #include "product.hpp"
 
 namespace chainrule {
@@ -38,7 +38,9 @@ inline constexpr std::int64_t CHUNK_ROWS = 512;  // rows that go through the net
 // Rows that one thread takes through all layers at a time: few, so that they stay in the caches; more where
 // the weights do not stay there anyway, because every block reads all of them.
 inline std::int64_t block_rows(const Plan& plan, std::size_t bytes) {
-    return static_cast<std::size_t>(plan.n_parameters()) * bytes > (std::size_t{1} << 20) ? 144 : 48;
+    return static_cast<std::size_t>(plan.n_parameters()) * bytes > (std::size_t{1} << 20)
+               ? 144
+               : round_up(64, TILE_ROWS);
 }
 
 // Units of a layer whose weight gradients are one piece of work: enough for all threads to have some, but the
@@ -74,11 +76,8 @@ public:
         });
         row_losses.resize(static_cast<std::size_t>(n_rows));
         group_sums.resize(groups.size());
-        const std::int64_t total = lay_out(plan, nullptr);
-        memory_.reset(static_cast<T*>(
-            ::operator new(static_cast<std::size_t>(total) * sizeof(T), std::align_val_t{LINE_BYTES})));
-        std::fill_n(memory_.get(), total, T(0));
-        lay_out(plan, memory_.get());
+        memory_ = std::make_unique<Memory<T>>(lay_out(plan, nullptr));
+        lay_out(plan, memory_->get());
     }
 
     // Whether a call with these needs can use this workspace.
@@ -105,13 +104,12 @@ public:
     std::int64_t bias_gradient = 0;  // where in scratch the gradient of a group's biases stands
 
 private:
-    static constexpr std::int64_t LINE_BYTES = 64, PAGE_BYTES = 4096;
     static constexpr std::int64_t ROWS_A_PAGE =
-        PAGE_BYTES / (PANEL<T> * static_cast<std::int64_t>(sizeof(T)));
+        Memory<T>::PAGE_BYTES / (PANEL<T> * static_cast<std::int64_t>(sizeof(T)));
 
     // Give every array its place from `base` on; returns how much memory they take together.
     std::int64_t lay_out(const Plan& plan, T* base) {
-        constexpr std::int64_t line = LINE_BYTES / static_cast<std::int64_t>(sizeof(T));
+        constexpr std::int64_t line = Memory<T>::LINE_BYTES / static_cast<std::int64_t>(sizeof(T));
         std::int64_t used = 0;
         const auto take = [&](std::int64_t n) {
             T* const place = base == nullptr ? nullptr : base + used;
@@ -144,10 +142,7 @@ private:
         return used;
     }
 
-    struct Free {
-        void operator()(T* p) const { ::operator delete(p, std::align_val_t{LINE_BYTES}); }
-    };
-    std::unique_ptr<T, Free> memory_;
+    std::unique_ptr<Memory<T>> memory_;
     T* scratch_ = nullptr;
     std::int64_t scratch_size_ = 0;
 };

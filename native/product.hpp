@@ -54,11 +54,19 @@ CHAINRULE_INLINE void accumulate(Vec<T> (&acc)[M][V], const T* a, const T* b, st
     }
 }
 
+// What becomes of a finished sum before it is stored; `at` is its place in c.
+struct AsItIs {
+    template <class T> CHAINRULE_INLINE static Vec<T> of(Vec<T> sum, std::int64_t) { return sum; }
+};
+
 // One tile of A B: M rows, V vectors, terms [k_begin, k_end). A in panels of a_rows rows, at its row `row`;
-// b is the right panel. Starts from `start` (one row for all, k_begin = 0) or from what is in c.
-template <class T, int M, int V>
+// b is the right panel. Starts from `start` (one row for all, k_begin = 0) or from what is in c. The tile
+// begins at place `at` of the panel c; `last` says whether its sums are finished with these terms.
+template <class T, int M, int V, class Finish>
 void tile_of_product(const T* A, std::int64_t a_rows, std::int64_t row, const T* b, std::int64_t k_begin,
-                     std::int64_t k_end, const T* start, T* c) {
+                     std::int64_t k_end, bool last, const T* start, const Finish& finish, std::int64_t at,
+                     T* c) {
+    c += at;
     Vec<T> acc[M][V];
 #pragma GCC unroll 16
     for (int r = 0; r < M; ++r)
@@ -79,6 +87,13 @@ void tile_of_product(const T* A, std::int64_t a_rows, std::int64_t row, const T*
         a += k % PANEL<T> == 0 ? to_next_panel : 0;
     }
     if (k < k_end) accumulate<T, M, V, PANEL<T>, 1>(acc, a, b, 1);
+    if (last) {
+#pragma GCC unroll 16
+        for (int r = 0; r < M; ++r)
+#pragma GCC unroll 2
+            for (int v = 0; v < V; ++v)
+                acc[r][v] = finish.template of<T>(acc[r][v], at + r * PANEL<T> + v * LANES<T>);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < M; ++r)
 #pragma GCC unroll 2
@@ -100,20 +115,20 @@ void tile_of_transposed(const T* a, const T* b, std::int64_t n_k, bool from_zero
         for (int v = 0; v < V; ++v) store(c + r * c_stride + v * LANES<T>, acc[r][v]);
 }
 
-template <class T> struct Tiles {
-    using Product = void (*)(const T*, std::int64_t, std::int64_t, const T*, std::int64_t, std::int64_t,
-                             const T*, T*);
+// [rows − 1][vectors − 1]
+template <class T, class Finish = AsItIs> struct Tiles {
+    using Product = void (*)(const T*, std::int64_t, std::int64_t, const T*, std::int64_t, std::int64_t, bool,
+                             const T*, const Finish&, std::int64_t, T*);
     using Transposed = void (*)(const T*, const T*, std::int64_t, bool, T*, std::int64_t);
 
     template <int... M> static constexpr auto products(std::integer_sequence<int, M...>) {
         return std::array<std::array<Product, 2>, sizeof...(M)>{
-            {{&tile_of_product<T, M + 1, 1>, &tile_of_product<T, M + 1, 2>}...}};
+            {{&tile_of_product<T, M + 1, 1, Finish>, &tile_of_product<T, M + 1, 2, Finish>}...}};
     }
     template <int... M> static constexpr auto transposeds(std::integer_sequence<int, M...>) {
         return std::array<std::array<Transposed, 2>, sizeof...(M)>{
             {{&tile_of_transposed<T, M + 1, 1>, &tile_of_transposed<T, M + 1, 2>}...}};
     }
-    // [rows − 1][vectors − 1]
     static constexpr auto product = products(std::make_integer_sequence<int, TILE_ROWS>{});
     static constexpr auto transposed = transposeds(std::make_integer_sequence<int, TILE_ROWS>{});
 };
@@ -123,19 +138,20 @@ template <class T> CHAINRULE_INLINE int vectors_at(std::int64_t j, std::int64_t 
     return n_columns - j > LANES<T> ? 2 : 1;
 }
 
-// c (n_rows, PANEL) = start + A[row …, :] B[:, panel of column j]; A (a_rows, n_k) and B (n_k, n_columns) in
-// panels.
-template <class T>
+// c (n_rows, PANEL) = finish(start + A[row …, :] B[:, panel of column j]); A (a_rows, n_k) and
+// B (n_k, n_columns) in panels.
+template <class T, class Finish = AsItIs>
 void product_panel(const T* A, std::int64_t a_rows, std::int64_t row, std::int64_t n_rows, const T* B,
-                   std::int64_t n_k, std::int64_t j, std::int64_t n_columns, const T* start, T* c) {
+                   std::int64_t n_k, std::int64_t j, std::int64_t n_columns, const T* start, T* c,
+                   const Finish& finish = {}) {
     const T* b = B + panel_row<T>(n_k, 0, j);
     const int v = vectors_at<T>(j, n_columns) - 1;
     for (std::int64_t k = 0; k < n_k; k += SUM_BLOCK) {
         const std::int64_t k_end = std::min(k + SUM_BLOCK, n_k);
         for (std::int64_t i = 0; i < n_rows; i += TILE_ROWS) {
             const std::int64_t m = std::min<std::int64_t>(TILE_ROWS, n_rows - i);
-            Tiles<T>::product[static_cast<std::size_t>(m - 1)][static_cast<std::size_t>(v)](
-                A, a_rows, row + i, b, k, k_end, start, c + i * PANEL<T>);
+            Tiles<T, Finish>::product[static_cast<std::size_t>(m - 1)][static_cast<std::size_t>(v)](
+                A, a_rows, row + i, b, k, k_end, k_end == n_k, start, finish, i * PANEL<T>, c);
         }
     }
 }
@@ -172,12 +188,14 @@ void narrow_product(const T* A, std::int64_t a_rows, std::int64_t row, std::int6
 }
 
 // c (n_units, c_stride) = Δ[:, unit …]ᵀ H over n_rows rows, both in panels of a_rows rows. With `more`, the
-// sum goes on from what is in c. c_stride is a multiple of PANEL.
-template <class T>
+// sum goes on from what is in c. c_stride is a multiple of PANEL. Before each panel of H, ahead(j) is called
+// with its first column: the place to fetch what will be needed afterwards.
+template <class T, class Ahead>
 void transposed_product(const T* delta, const T* H, std::int64_t a_rows, std::int64_t n_rows,
                         std::int64_t unit, std::int64_t n_units, std::int64_t n_columns, bool more, T* c,
-                        std::int64_t c_stride) {
+                        std::int64_t c_stride, const Ahead& ahead) {
     for (std::int64_t j = 0; j < n_columns; j += PANEL<T>) {
+        ahead(j);
         const int v = vectors_at<T>(j, n_columns) - 1;
         for (std::int64_t k = 0; k < n_rows; k += SUM_BLOCK) {
             const std::int64_t n_k = std::min(SUM_BLOCK, n_rows - k);
