@@ -113,7 +113,7 @@ def fitted_temperature(likelihood: Likelihood, logits: Array, y: NDArray[Any], w
     >>> y = np.tile([1.0, 1.0, 1.0, 0.0], 250)[:, None]  # three in four
     >>> sure = np.full((1000, 1), 2 * np.log(3))  # but nine in ten is what is said
     >>> round(fitted_temperature(Bernoulli(), sure, y, None), 2)
-    1.99
+    1.98
     """
     wide = logits.astype(np.float64)
     counts = np.ones(len(wide)) if weight is None else weight / weight[weight > 0].mean(dtype=np.float64)
