@@ -9,8 +9,8 @@ class InputError(ChainruleError, ValueError):
     """Something that was given cannot be used; nothing has been changed."""
 
 
-class DivergenceError(ChainruleError, ArithmeticError):
-    """The loss stopped being finite during training."""
+class DivergenceError(ChainruleError, ArithmeticError, ValueError):
+    """The loss stopped being finite during training (a ValueError too, as scikit-learn has it)."""
 
 
 class ModelFileError(ChainruleError, ValueError):

@@ -6,26 +6,55 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from chainrule.errors import InputError
 from chainrule.estimators.mlp_base import MultilayerPerceptron, is_stochastic
 from chainrule.estimators.targets import Classes
-from chainrule.likelihoods import Likelihood, Normal, Poisson
+from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal
+from chainrule.optimization import Schedule
 
 Array = NDArray[np.floating[Any]]
+
+# The likelihoods of classes are those that are made with a number of classes, and that of 0 and 1.
+FOR_CLASSES = {
+    name
+    for name, kind in LIKELIHOODS.items()
+    if kind is Bernoulli or "n_classes" in kind.__dataclass_fields__  # type: ignore[attr-defined]  # they are dataclasses
+}
+
+
+def likelihood_named(name: str, n_columns: int) -> Likelihood:
+    """Return the likelihood of numbers of that name whose target has so many columns."""
+    kind: Any = LIKELIHOODS[name]
+    columns_an_output = kind(n_outputs=1).n_columns
+    made: Likelihood = kind(n_outputs=max(1, n_columns // columns_an_output))
+    return made
+
+
+def suits(likelihood: Likelihood, target: Classes) -> bool:
+    """Return whether the likelihood is one of these classes; one class alone may stand for two."""
+    n = len(target.labels)
+    if isinstance(likelihood, Bernoulli):
+        return likelihood.n_outputs == n if target.multilabel else likelihood.n_outputs == 1 and n in {1, 2}
+    return not target.multilabel and getattr(likelihood, "n_classes", None) == n
 
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
     """A multi-layer perceptron for classes, with the interface of scikit-learn's MLPClassifier.
 
+    The parameters up to ``max_fun`` are scikit-learn's, and with one ``random_state`` the training takes the
+    same course. Those after it are this project's own, and off by default.
+
     Parameters
     ----------
     hidden_layer_sizes : int or array_like of int, default (100,)
         Units of each hidden layer; () for none, which is logistic or softmax regression.
-    activation : {"identity", "logistic", "tanh", "relu"}, default "relu"
-        The hidden layers' activation.
+    activation : str or list of str, default "relu"
+        The hidden layers' activation: "identity", "logistic", "tanh", "relu" or any other of
+        `chainrule.architecture.ACTIVATIONS`; or a list, one for each hidden layer.
     solver : {"lbfgs", "sgd", "adam"}, default "adam"
         L-BFGS on all rows, or descent on mini-batches (N13).
     alpha : float, default 0.0001
@@ -52,7 +81,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     warm_start : bool, default False
         Whether `fit` goes on from the θ that is there.
     momentum : float, default 0.9
-        μ of N13, at least 0 and below 1, for solver="sgd".
+        μ of N13, from 0 to 1, for solver="sgd".
     nesterovs_momentum : bool, default True
         Whether "sgd" looks ahead.
     early_stopping : bool, default False
@@ -65,6 +94,29 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         How many epochs in a row may bring no improvement.
     max_fun : int, default 15000
         Calls of the loss at most, for "lbfgs".
+    loss : str or Likelihood, default "log_loss"
+        "log_loss" is N6 for two classes and for labels, N7 for more; else a likelihood of classes, by its
+        name, such as "categorical", or as an object.
+    class_weight : dict, "balanced" or None, default None
+        Factors of the rows' weights by class: a dict from classes to factors, or "balanced" for
+        n_rows / (n_classes · rows of the class). For labels, a list of dicts, one a label.
+    dropout : float or list of float, default 0.0
+        The probability of dropping a hidden unit while training; or a list, one for each hidden layer.
+    weight_decay : float, default 0.0
+        Decoupled weight decay: each step multiplies the weights by 1 − η · weight_decay first.
+    schedule : Schedule or None, default None
+        One of `chainrule.optimization`, such as ``Cosine()``: a factor of the learning rate over all the
+        steps of max_iter epochs.
+    clip_norm : float or None, default None
+        The largest norm of a gradient.
+    scoring : str, callable or None, default None
+        What validation rows are scored by: None for the accuracy, "loss" for minus the loss, or a scorer of
+        scikit-learn such as "roc_auc".
+    callbacks : list of callable or None, default None
+        Each is called with a `chainrule.training.EpochReport` after each epoch; one that returns True ends
+        the training.
+    progress : bool, default False
+        Whether a bar, or a line now and then, shows on stderr how far the training is.
     n_threads : int, optional
         How many threads the native engine may use; None for the cores that the process may use. The
         result does not depend on it.
@@ -74,13 +126,15 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     classes_ : (n_classes,)
         The classes, sorted.
     coefs_, intercepts_ : list of arrays
-        The weights (d_{l-1}, d_l) and biases (d_l,) of each layer: views of ``theta_``.
+        The weights (d_{l-1}, d_l) and biases (d_l,) of each layer: views of ``theta_``. They can be set.
     network_, theta_ : Network and (n_parameters,)
         The network and its θ, for `chainrule.Network`'s methods.
     loss_, best_loss_, loss_curve_ : float, float or None, list of float
         The last, the least and every epoch's loss, penalty included.
     validation_scores_, best_validation_score_ : list of float, float; or None
-        Accuracy on the rows set aside, with ``early_stopping``.
+        The score of the validation rows after each epoch, and the best; None without such rows.
+    validation_loss_curve_ : list of float, or None
+        Their loss, without penalty.
     n_iter_, t_ : int
         Epochs of the last fit; rows seen since the start.
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
@@ -96,6 +150,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     True
     """
 
+    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
+        **MultilayerPerceptron._parameter_constraints,
+        "loss": [StrOptions({"log_loss", *FOR_CLASSES}), Likelihood],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
     _saved = ("target_", *MultilayerPerceptron._saved)
     _metric = "accuracy"
 
@@ -104,7 +163,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: str | list[str] = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
@@ -127,6 +186,15 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        loss: str | Likelihood = "log_loss",
+        class_weight: Any = None,
+        dropout: float | list[float] = 0.0,
+        weight_decay: float = 0.0,
+        schedule: Schedule | None = None,
+        clip_norm: float | None = None,
+        scoring: Any = None,
+        callbacks: Any = None,
+        progress: bool = False,
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())
@@ -140,30 +208,74 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
     def _check_restored(self) -> None:
         super()._check_restored()
-        self._require_restored("target_", Classes, lambda it: it.suits(self.network_.likelihood))
+        self._require_restored("target_", Classes, self._is_of)
+
+    def _is_of(self, target: Classes) -> bool:
+        """Return whether the classes may stand above the network, and so whether a model file is whole."""
+        labels = target.labels
+        return isinstance(labels, np.ndarray) and labels.ndim == 1 and suits(self.network_.likelihood, target)
 
     def _learn_target(
-        self, y: NDArray[Any], goes_on: bool, classes: ArrayLike | None
-    ) -> tuple[Likelihood, NDArray[Any]]:
-        if goes_on:
-            target = self.target_
-            self._check_same_classes(y, classes)
+        self, y: NDArray[Any], goes_on: bool, incremental: bool, classes: ArrayLike | None
+    ) -> Likelihood:
+        if goes_on and "target_" in vars(self):
+            self._check_same_classes(y, incremental, classes)
         else:
             in_y = classes is None or type_of_target(y).startswith("multilabel")
-            target = Classes.of(y) if in_y else Classes(unique_labels(classes))
-        likelihood, encoded = target.likelihood(), target.encode(y)
-        self.target_ = target
-        return likelihood, encoded
+            self.target_ = Classes.of(y) if in_y else Classes(unique_labels(classes))
+        return self._likelihood_of(self.target_)
 
-    def _check_same_classes(self, y: NDArray[Any], classes: ArrayLike | None) -> None:
+    def _likelihood_of(self, target: Classes) -> Likelihood:
+        n = len(target.labels)
+        if isinstance(self.loss, Likelihood):
+            likelihood = self.loss
+        elif self.loss == "log_loss":
+            # one class is learnt too: by scikit-learn's convention a fit to it is no error
+            likelihood = Bernoulli() if n == 1 and not target.multilabel else target.likelihood()
+        else:
+            kind: Any = LIKELIHOODS[self.loss]
+            likelihood = Bernoulli(n if target.multilabel else 1) if kind is Bernoulli else kind(n_classes=n)
+        if not suits(likelihood, target):
+            what = f"{n} labels a row" if target.multilabel else f"{n} classes"
+            raise InputError(
+                f"loss={self.loss!r} is not for {what}, which y has: loss='log_loss' finds what is."
+            )
+        return likelihood
+
+    def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
+        return self.target_.encode(y)
+
+    def _class_weights(self, y: NDArray[Any], sample_weight: Array | None, incremental: bool) -> Array | None:
+        if self.class_weight is None:
+            return sample_weight
+        if incremental and (self.class_weight == "balanced"):
+            raise InputError(
+                "class_weight='balanced' needs all rows at once, and partial_fit sees some of them: give a "
+                "dict, such as the one of sklearn.utils.class_weight.compute_class_weight on a large sample."
+            )
+        if self.target_.multilabel:
+            factors = compute_sample_weight(self.class_weight, y)
+        else:
+            of_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
+            )
+            factors = of_class[self.target_.encode(y)]
+        dtype = np.float64 if sample_weight is None else sample_weight.dtype
+        return np.asarray(factors if sample_weight is None else factors * sample_weight, dtype=dtype)
+
+    def _check_same_classes(self, y: NDArray[Any], incremental: bool, classes: ArrayLike | None) -> None:
+        if self.target_.multilabel:
+            return  # its columns are looked at when it is encoded
         if classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise InputError(
-                f"classes={classes!r} are not those of the first call, {self.classes_.tolist()}."
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
             )
-        if self.warm_start and not np.array_equal(Classes.of(y).labels, self.classes_):
+        found = unique_labels(y)
+        if not incremental and not np.array_equal(found, self.classes_):
             raise InputError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit: "
-                f"they were {self.classes_.tolist()}, y has {Classes.of(y).labels.tolist()}."
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {found}"
             )
 
     @available_if(is_stochastic)  # type: ignore[untyped-decorator]  # scikit-learn ships no types
@@ -187,7 +299,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         -------
         self
         """
-        if "theta_" not in vars(self) and classes is None:
+        if "target_" not in vars(self) and classes is None:
             raise InputError("classes must be passed on the first call to partial_fit.")
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
@@ -199,12 +311,17 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the probability of each class, in the order of ``classes_``: (n_rows, n_classes)."""
         logits = self._checked_logits(X)
+        if len(self.classes_) == 1 and not self.target_.multilabel:
+            return np.ones_like(logits)  # the only class there is
         return self.target_.probabilities(self.network_.likelihood.mean(logits))
 
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Return the logarithms of the probabilities, from the logits: exact where these have run to 0."""
-        logits = self._checked_logits(X)
-        return self.target_.log_probabilities(self.network_.likelihood, logits)
+        likelihood = self.network_.likelihood if "network_" in vars(self) else None
+        if not isinstance(likelihood, Bernoulli | Categorical) or len(self.classes_) == 1:
+            with np.errstate(divide="ignore"):  # log 0 = −inf
+                return np.log(self.predict_proba(X))
+        return self.target_.log_probabilities(likelihood, self._checked_logits(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -220,20 +337,22 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
 
     Parameters
     ----------
-    loss : {"squared_error", "poisson"}, default "squared_error"
-        The loss of a row: ½|y − ŷ|², summed over the outputs (N5), or e^s − y s (N8, less what depends on y
-        alone), with predictions ŷ = e^s; y must then be ≥ 0.
+    loss : str or Likelihood, default "squared_error"
+        "squared_error" for N5, "poisson" for N8 with predictions ŷ = e^s and y ≥ 0; else a likelihood of
+        numbers, by its name or as an object: see `chainrule.likelihoods`. What is descended is the sum over
+        the outputs; what is reported of the squared error is their mean, and of "poisson" the deviance
+        (y log y − y is added), as in scikit-learn.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, \
     max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, \
-    validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun, n_threads
-        As in `MLPClassifier`.
+    validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, weight_decay, \
+    schedule, clip_norm, scoring, callbacks, progress, n_threads
+        As in `MLPClassifier`; ``scoring=None`` is R².
 
     Attributes
     ----------
-    validation_scores_, best_validation_score_ : list of float, float; or None
-        R² on the rows set aside, with ``early_stopping``.
-    coefs_, intercepts_, network_, theta_, loss_, best_loss_, loss_curve_, n_iter_, t_, n_layers_, \
-    n_outputs_, out_activation_, n_features_in_, feature_names_in_
+    coefs_, intercepts_, network_, theta_, loss_, best_loss_, loss_curve_, validation_scores_, \
+    best_validation_score_, validation_loss_curve_, n_iter_, t_, n_layers_, n_outputs_, out_activation_, \
+    n_features_in_, feature_names_in_
         As in `MLPClassifier`.
 
     Examples
@@ -247,7 +366,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
     """
 
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions({"squared_error", *(set(LIKELIHOODS) - FOR_CLASSES)}), Likelihood],
         **MultilayerPerceptron._parameter_constraints,
     }
     _metric = "r2"
@@ -256,7 +375,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
         self,
         loss: str = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: str | list[str] = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
@@ -279,6 +398,13 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        dropout: float | list[float] = 0.0,
+        weight_decay: float = 0.0,
+        schedule: Schedule | None = None,
+        clip_norm: float | None = None,
+        scoring: Any = None,
+        callbacks: Any = None,
+        progress: bool = False,
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())
@@ -287,10 +413,17 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
         self,
         y: NDArray[Any],
         goes_on: bool,  # noqa: ARG002 (for the classifier)
+        incremental: bool,  # noqa: ARG002 (for the classifier)
         classes: ArrayLike | None,  # noqa: ARG002 (for the classifier)
-    ) -> tuple[Likelihood, NDArray[Any]]:
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        return (Poisson(n_outputs) if self.loss == "poisson" else Normal(n_outputs)), y
+    ) -> Likelihood:
+        if isinstance(self.loss, Likelihood):
+            return self.loss
+        n_columns = 1 if y.ndim == 1 else y.shape[1]
+        name = Normal.name if self.loss == "squared_error" else self.loss
+        return likelihood_named(name, n_columns)
+
+    def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
+        return y
 
     @available_if(is_stochastic)  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:

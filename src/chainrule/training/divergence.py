@@ -60,7 +60,11 @@ def divergence(
 
 
 def _largest(values: Array) -> tuple[float, int]:
-    """Return the largest absolute entry of (n_rows, n_columns) and its column."""
-    largest = np.maximum(values.max(axis=0), -values.min(axis=0).astype(np.float64))
+    """Return the largest absolute entry of (n_rows, n_columns) and its column; the rows may be sparse."""
+    most, least = (
+        np.asarray(end if isinstance(end, np.ndarray) else end.toarray().ravel(), dtype=np.float64)
+        for end in (values.max(axis=0), values.min(axis=0))
+    )
+    largest = np.maximum(most, -least)
     column = int(largest.argmax())
     return float(largest[column]), column

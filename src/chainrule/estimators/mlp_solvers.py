@@ -1,0 +1,359 @@
+"""How MLPClassifier and MLPRegressor descend: SGD and Adam epoch by epoch, L-BFGS on all rows.
+
+The orders of the rows, the penalty of a batch and the rules for slowing down and stopping are those of
+scikit-learn 1.9, so that the same seed takes the same course there and here.
+"""
+
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from chainrule.engine import Descent
+from chainrule.errors import DivergenceError, InputError
+from chainrule.estimators.base import NetworkEstimator
+from chainrule.estimators.mlp_watch import LossReport, Validation, Watch
+from chainrule.optimization import SGD, AdamW, Optimizer, Penalty, Schedule
+from chainrule.training import History
+from chainrule.training.batches import Data, batch_totals
+from chainrule.training.divergence import divergence
+from chainrule.training.progress import make_progress
+from chainrule.training.sparse import SparseEngine
+
+Array = NDArray[np.floating[Any]]
+Rows = NDArray[np.int64]
+
+SMALLEST_RATE = 1e-6  # below it learning_rate="adaptive" stops instead of slowing down
+STOCHASTIC = ("sgd", "adam")
+
+
+class Solvers(NetworkEstimator):
+    """The descent, and the record of its epochs."""
+
+    # What a fit leaves behind beside θ.
+    _record: ClassVar[tuple[str, ...]] = (
+        "loss_",
+        "best_loss_",
+        "loss_curve_",
+        "validation_loss_curve_",
+        "validation_scores_",
+        "best_validation_score_",
+    )
+    _metric: ClassVar[str]  # the score of early stopping
+
+    loss: Any
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    tol: float
+    verbose: bool | int
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    weight_decay: float
+    schedule: Schedule | None
+    clip_norm: float | None
+    callbacks: Any
+    progress: bool
+
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
+    best_validation_score_: float | None
+    _no_improvement_count: int  # epochs in a row
+
+    def _engine_for(self, X: Any) -> Any:
+        """Return the engine for these rows, which may be a CSR matrix."""
+        if issparse(X):
+            return SparseEngine(self.network_, self._engine, self.n_threads)
+        return self.network_.engine(self._engine, self.n_threads)
+
+    def _logits(self, X: Any) -> Array:
+        """Return the logits (n_rows, n_logits) of checked rows in the dtype of θ."""
+        logits: Array = self._engine_for(X).forward(self.theta_, X)
+        return logits
+
+    # ── The record ──
+
+    def _watch(self, data: Data, validation: Validation | None, n_rows: int, n_epochs: int) -> Watch:
+        """Begin the parts of the record that are not there yet: a fit that goes on goes on with them."""
+        if "loss_curve_" not in vars(self):
+            self.loss_curve_, self._no_improvement_count = [], 0
+            self.validation_scores_ = self.validation_loss_curve_ = self.best_validation_score_ = None
+            self.best_loss_ = np.inf
+        by_score = self.early_stopping and self.solver in STOCHASTIC
+        if by_score != (self.best_loss_ is None):
+            self.best_loss_, self._no_improvement_count = None if by_score else np.inf, 0
+        engine, report = self._engine_for(data.X), LossReport.of(self.loss, self.network_.n_logits)
+        look = None
+        if validation is not None:
+            if self.validation_scores_ is None:
+                self.validation_scores_, self.validation_loss_curve_ = [], []
+                self.best_validation_score_ = -np.inf
+            look = validation.watch(self, self._engine_for(validation.data.X), report)
+        progress = make_progress(int(self.progress), n_epochs, n_rows)
+        return Watch(data, engine, report, look, progress, History(engine.name, engine.n_threads, "loss"))
+
+    def _record_epoch(self, watch: Watch, learning_rate: float | None) -> bool:
+        """Record an epoch, whose loss is ``loss_``; return whether a callback ends the training."""
+        self.loss_curve_.append(self.loss_)
+        loss, score = (None, None) if watch.look is None else watch.look()
+        if loss is not None and score is not None:
+            self.validation_loss_curve_.append(loss)  # type: ignore[union-attr]  # _watch made it
+            self.validation_scores_.append(score)  # type: ignore[union-attr]  # the same
+            if self.verbose:
+                print(f"Validation score: {score:f}")
+        return bool(self.callbacks or self.progress) and watch.record(self, learning_rate, loss, score)
+
+    # ── L-BFGS ──
+
+    def _minimize(self, data: Data, validation: Validation | None) -> None:
+        """L-BFGS on all rows."""
+        from scipy.optimize import OptimizeResult, minimize  # noqa: PLC0415 (not light; "adam" needs none of it)
+
+        watch = self._watch(data, validation, len(data.y), self.max_iter)
+        dtype, penalty = self.theta_.dtype, Penalty(self.alpha, of_sum=True)
+        total = len(data.y) if data.weight is None else float(data.weight.sum(dtype=np.float64))
+        self.n_iter_ = 0
+
+        def loss_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            loss, gradient = watch.engine.loss_and_gradient(theta.astype(dtype), *data, penalty, None)
+            return loss, gradient.astype(np.float64)
+
+        def keep(result: OptimizeResult) -> None:
+            self.theta_[...] = result.x
+            added, _ = penalty.value_and_gradient(self.network_.architecture, self.theta_, total)
+            self.loss_ = watch.report.whole(float(result.fun), added, data)
+
+        def iteration_done(intermediate_result: OptimizeResult) -> None:  # SciPy goes by the name
+            keep(intermediate_result)
+            self.n_iter_ += 1
+            stops = self._record_epoch(watch, None)
+            self._compare()
+            if stops:
+                raise StopIteration
+
+        # SciPy's sums in one order, whatever the machine
+        with threadpool_limits(limits=1, user_api="blas"), watch.progress:
+            result = minimize(
+                loss_and_gradient,
+                self.theta_.astype(np.float64),
+                jac=True,
+                method="L-BFGS-B",
+                callback=iteration_done,
+                options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
+            )
+            watch.progress.ended(watch.history)
+        if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
+            raise divergence(result.fun, "in L-BFGS", data, self.network_.likelihood, None)
+        keep(result)
+        self.n_iter_ = min(int(result.nit), self.max_iter)
+        if self.verbose:
+            print(f"L-BFGS: {self.n_iter_} iterations, loss = {self.loss_:.8f}")
+        if result.status not in {0, STOPPED_BY_CALLBACK}:
+            warnings.warn(
+                f"lbfgs failed to converge after {self.n_iter_} iterations ({result.message}). Raise "
+                "max_iter or max_fun, scale the columns of X, or give a larger tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    # ── SGD and Adam ──
+
+    def _descend(
+        self,
+        data: Data,
+        rows: Rows,
+        validation: Validation | None,
+        rng: np.random.RandomState,
+        incremental: bool,
+    ) -> None:
+        """SGD or Adam, epoch by epoch, with scikit-learn's rules for slowing down and stopping."""
+        batch_size = self._rows_per_batch(len(rows))
+        n_epochs = 1 if incremental else self.max_iter
+        watch = self._watch(data, validation, len(rows), n_epochs)
+        self._start_descent(rng, goes_on=incremental)
+        best = self.theta_.copy() if self.early_stopping else None
+        try:
+            with watch.progress, np.errstate(over="ignore", invalid="ignore"):  # it shows in the loss
+                for epoch in range(n_epochs):
+                    if self.shuffle:
+                        order = np.arange(len(rows))
+                        rng.shuffle(order)  # as sklearn.utils.shuffle does, without its checks each time
+                        rows = rows[order]
+                    if self._epoch(watch, rows, batch_size, epoch, best):
+                        break
+                else:
+                    if not incremental:
+                        warnings.warn(
+                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                            "optimization hasn't converged yet.",
+                            ConvergenceWarning,
+                            stacklevel=4,
+                        )
+                watch.progress.ended(watch.history)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        if best is not None:
+            self.theta_[...] = best
+
+    def _rows_per_batch(self, n_rows: int) -> int:
+        if isinstance(self.batch_size, str):  # "auto"
+            return min(200, n_rows)
+        if self.batch_size > n_rows:
+            warnings.warn(
+                f"Got `batch_size`={self.batch_size} larger than sample size {n_rows}. It is clipped.",
+                stacklevel=5,
+            )
+        return int(min(self.batch_size, n_rows))
+
+    def _start_descent(self, rng: np.random.RandomState, *, goes_on: bool) -> None:
+        self.n_iter_ = 0
+        if not (goes_on and "_descent" in vars(self)):
+            has_dropout = any(layer.dropout for layer in self.network_.architecture.dense)
+            seed = rng.randint(2**31 - 1) if has_dropout else 0  # else no number is drawn, as in scikit-learn
+            self._rate = float(self.learning_rate_init)
+            self._descent = Descent(self.theta_, self._optimizer(), dropout_seed=int(seed))
+        self._descent.theta, self._descent.clip_norm = self.theta_, self.clip_norm
+        self._descent.penalty = Penalty(self.alpha, of_sum=True)
+
+    def _optimizer(self) -> Optimizer:
+        if self.solver == "sgd":
+            return SGD(self.learning_rate_init, self.momentum, self.nesterovs_momentum, self.weight_decay)
+        return AdamW(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon, self.weight_decay)
+
+    def _epoch(self, watch: Watch, rows: Rows, batch_size: int, epoch: int, best: Array | None) -> bool:
+        """Go through the rows once and take stock; return whether it was the last time."""
+        try:
+            self.loss_, rate = self._steps(watch, rows, batch_size, epoch)
+        except DivergenceError as error:
+            if best is None or self.best_validation_score_ == -np.inf:
+                raise
+            self._give_up(error)
+            return True
+        self.n_iter_ = epoch + 1
+        self.t_ += len(rows)
+        if self.verbose:
+            print(f"Iteration {epoch + 1}, loss = {self.loss_:.8f}")
+        ended = self._record_epoch(watch, rate)
+        if self._compare() and best is not None:
+            np.copyto(best, self.theta_)
+        return self._is_over() or ended
+
+    def _give_up(self, error: DivergenceError) -> None:
+        """Record an epoch that diverged where there is a θ from before it to go back to."""
+        self.n_iter_ += 1
+        self.loss_ = np.nan
+        for curve in (self.loss_curve_, self.validation_loss_curve_, self.validation_scores_):
+            curve.append(np.nan)  # type: ignore[union-attr]  # with early stopping there are all three
+        warnings.warn(
+            f"{error} The parameters kept are those of the best epoch before, whose score was "
+            f"{self.best_validation_score_:.6g}.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+
+    def _steps(self, watch: Watch, rows: Rows, batch_size: int, epoch: int) -> tuple[float, float]:
+        """Take a step for each batch, in as many calls as the engine wants; return the loss and η."""
+        data, n_rows = watch.data, len(rows)
+        if data.weight is not None:
+            totals = batch_totals(data.weight, rows, batch_size)
+            if not totals.all():  # a batch in which no row counts is no step
+                rows = rows[np.repeat(totals > 0, batch_size)[:n_rows]]
+        n_steps = -(-len(rows) // batch_size)
+        rates = np.full(n_steps, self._rate)
+        if self.schedule is not None:
+            rates *= self.schedule.factors(epoch * n_steps, (epoch + 1) * n_steps, self.max_iter * n_steps)
+        losses, penalties, done = np.empty(n_steps), np.empty(n_steps), 0
+        while done < n_steps:
+            rest = rows[done * batch_size :]
+            taken = watch.engine.run_steps(
+                self._descent, *data, rest, batch_size, rates[done:], penalties=penalties[done:]
+            )
+            losses[done : done + len(taken)] = taken
+            done += len(taken)
+            if not np.isfinite(taken[-1]):
+                when = f"in epoch {epoch + 1}"
+                raise divergence(taken[-1], when, data, self.network_.likelihood, rates[done - 1])
+        loss = watch.report.epoch(losses, penalties, data, rows, batch_size) / n_rows
+        return loss, float(rates[-1])
+
+    def _compare(self) -> bool:
+        """Count the epochs in a row without an improvement by tol; return whether the score is the best."""
+        improved = is_best = False
+        if self.validation_scores_ and self.best_validation_score_ is not None:
+            score, before = self.validation_scores_[-1], self.best_validation_score_
+            improved, is_best = not score < before + self.tol, score > before
+            self.best_validation_score_ = score if is_best else before
+        if self.best_loss_ is not None:  # it is the training loss that decides
+            improved = not self.loss_ > self.best_loss_ - self.tol
+            self.best_loss_ = min(self.best_loss_, self.loss_)
+        self._no_improvement_count = 0 if improved else self._no_improvement_count + 1
+        return is_best
+
+    def _is_over(self) -> bool:
+        """Set the next epoch's learning rate; return whether there is none."""
+        sgd = self.solver == "sgd"
+        if sgd and self.learning_rate == "invscaling":
+            self._rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+        if self._no_improvement_count <= self.n_iter_no_change:
+            return False
+        what = "Validation score" if self.early_stopping else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} "
+            "consecutive epochs."
+        )
+        over, then = True, "Stopping."
+        if sgd and self.learning_rate == "adaptive":
+            over = self._rate <= SMALLEST_RATE
+            if over:
+                then = "Learning rate too small. Stopping."
+            else:
+                self._rate /= 5.0
+                self._no_improvement_count = 0
+                then = f"Setting learning rate to {self._rate:f}"
+        if self.verbose:
+            print(f"{message} {then}")
+        return over
+
+    def _check_settings(self, incremental: bool) -> None:
+        """Raise InputError for settings that contradict each other; a setting never does nothing."""
+        if incremental and self.early_stopping:
+            raise InputError(
+                "partial_fit does not support early_stopping=True: one pass has no validation rows."
+            )
+        if incremental and self.schedule is not None:
+            raise InputError(
+                f"schedule={self.schedule!r} is for fit, which knows how many steps there are: "
+                "with partial_fit set learning_rate_init, or schedule=None."
+            )
+        if self.solver == "lbfgs":
+            for name, off in (("weight_decay", 0), ("schedule", None), ("clip_norm", None)):
+                if getattr(self, name) != off:
+                    raise InputError(
+                        f"{name}={getattr(self, name)!r} is for solver='sgd' and 'adam': L-BFGS chooses "
+                        f"its own steps. Set {name}={off}."
+                    )
+        elif self.schedule is not None and self.solver == "sgd" and self.learning_rate != "constant":
+            raise InputError(
+                f"schedule={self.schedule!r} and learning_rate={self.learning_rate!r} both move the "
+                "learning rate: set one of them."
+            )
+
+
+STOPPED_BY_CALLBACK = 99  # SciPy's status after StopIteration
