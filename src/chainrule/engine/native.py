@@ -230,7 +230,7 @@ class NativeEngine:
         until it is no longer that: with other work on the machine, one thread is. The bits are the same.
         """
         most = self._threads(flop_per_parameter)
-        if most == 1 or self._forced_threads:
+        if most == 1:
             return most, n_steps
         untried = [n for n in (most, 1) if n not in descent.pace]
         if untried:
@@ -239,7 +239,7 @@ class NativeEngine:
         return min(descent.pace, key=descent.pace.__getitem__), n_steps
 
     def _threads(self, flop_per_parameter: int) -> int:
-        """Return as many threads as the work pays for, at most ``n_threads``."""
+        """Return as many threads as the work may pay for; where a number was given, that one."""
         worth = 1 + flop_per_parameter * self._n_parameters // FLOP_PER_THREAD
         return self.n_threads if self._forced_threads else min(self.n_threads, worth)
 
