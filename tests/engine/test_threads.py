@@ -80,6 +80,23 @@ def test_more_threads_than_cores_and_rows(alone):
     np.testing.assert_array_equal(descended(0, n_threads=None), alone[0])
 
 
+@pytest.mark.parametrize("n_threads", [2, None])
+def test_both_ways_are_tried_and_the_quicker_one_goes_on(monkeypatch, n_threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    engine = cr.Network(20, [512], likelihood=cr.likelihoods.Normal()).engine("native", n_threads)
+    descent = Descent(np.zeros(1, dtype=np.float32), Adam(0.01))
+
+    def threads(pace):
+        descent.pace = pace
+        return engine._pace(descent, 6 * 256, 1_000)
+
+    tried, n_steps = threads({})
+    assert tried == 2 and n_steps < 1_000  # for a moment
+    assert threads({2: 1.0})[0] == 1
+    assert threads({2: 1.0, 1: 1.5}) == (2, 1_000)
+    assert threads({2: 1.0, 1: 0.5}) == (1, 1_000)
+
+
 def limit_in(environment, code="None"):
     program = f"from chainrule.engine.native import usable_threads; print(usable_threads({code}))"
     run = subprocess.run(
