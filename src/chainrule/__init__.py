@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chainrule.architecture import Dense, Dropout
     from chainrule.errors import ChainruleError, DivergenceError, InputError, ModelFileError
     from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
-    from chainrule.inspection import gradient_check
+    from chainrule.inspection import gradient_check, trace
     from chainrule.model_file import load
     from chainrule.network import Network
 
@@ -30,6 +30,7 @@ _HOME = {
     "TabularClassifier": "chainrule.estimators",
     "TabularRegressor": "chainrule.estimators",
     "gradient_check": "chainrule.inspection",
+    "trace": "chainrule.inspection",
     "load": "chainrule.model_file",
     "ChainruleError": "chainrule.errors",
     "DivergenceError": "chainrule.errors",
@@ -46,6 +47,7 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader meets them)
     "optimization",
     "training",
     "gradient_check",
+    "trace",
     "MLPClassifier",
     "MLPRegressor",
     "TabularClassifier",

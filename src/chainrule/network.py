@@ -87,6 +87,13 @@ class Network:
             f"Network(n_inputs={self.n_inputs}, hidden={list(self.hidden)}, likelihood={self.likelihood!r})"
         )
 
+    def _repr_html_(self) -> str:
+        """Return the layers, their shapes and parameter counts, for a notebook."""
+        # It looks up: drawing belongs to inspection, and is there when it is asked for.
+        from chainrule.inspection.representation import network_html  # noqa: PLC0415
+
+        return network_html(self)
+
     def __getstate__(self) -> dict[str, Any]:
         return {
             **self.__dict__,

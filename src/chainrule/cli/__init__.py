@@ -1,4 +1,4 @@
-"""The command ``chainrule``: demo, fit, predict, evaluate."""
+"""The command ``chainrule``: demo, fit, predict, evaluate, trace, inspect."""
 
 import importlib.util
 import sys

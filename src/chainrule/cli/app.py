@@ -208,3 +208,45 @@ def evaluate(model: Model, data: Data) -> None:
     from chainrule.cli import applying  # noqa: PLC0415 (heavy: help and version do without)
 
     applying.evaluate(model, data)
+
+
+@app.command(
+    epilog=_examples(
+        "chainrule trace houses.safetensors test.csv --row 17",
+        "chainrule trace houses.safetensors test.csv --row 17 --html trace.html",
+    )
+)
+@console.command
+def trace(
+    model: Model,
+    data: Data,
+    *,
+    row: Annotated[int, typer.Option(min=0, help="Which row of DATA, counted from 0.")] = 0,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page to write.", show_default="no page"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="ETA", help="The length of the step of descent.", show_default="one that is short enough"
+        ),
+    ] = None,
+) -> None:
+    """Follow one row through the network and its error back: every quantity of the notes, N1 to N13.
+
+    The target is found by the name that it had at the fit. The page (--html) shows it step by step, and
+    lets you change inputs and take steps of descent.
+    """
+    from chainrule.cli import looking  # noqa: PLC0415 (heavy: help and version do without)
+
+    looking.trace(model, data, row, html, learning_rate)
+
+
+@app.command(epilog=_examples("chainrule inspect houses.safetensors"))
+@console.command
+def inspect(model: Model) -> None:
+    """Say what is in a model file: what it predicts from which columns, its network, and how it was fitted."""
+    from chainrule.cli import looking  # noqa: PLC0415 (heavy: help and version do without)
+
+    looking.inspect(model)

@@ -31,12 +31,7 @@ def predict(model_path: Path, data: Path, out: Path | None) -> None:
 def evaluate(model_path: Path, data: Path) -> None:
     """Do ``chainrule evaluate``."""
     model = load_model(model_path)
-    target = model.target_name_
-    if target is None:
-        raise InputError(
-            f"{model_path} does not know the name of its target: fit with a named column (a Series) as y, "
-            "or use the model's score(table, y) in Python."
-        )
+    target = target_of(model, model_path)
     table = read_table(data, text_columns(model))
     require_columns(table, [target], str(data))
     evaluation = score(model, inputs_of(model, table, str(data)), table.select([target]))
@@ -45,6 +40,16 @@ def evaluate(model_path: Path, data: Path) -> None:
         ("", model_path.name),
         [(each.name, str(each)) for each in evaluation.scores],
     )
+
+
+def target_of(model: Any, path: Path) -> str:
+    """Return the name that the target had at the fit; raise InputError where it had none."""
+    if model.target_name_ is None:
+        raise InputError(
+            f"{path} does not know the name of its target: fit with a named column (a Series) as y, "
+            "or use the model in Python, such as score(table, y)."
+        )
+    return str(model.target_name_)
 
 
 def load_model(path: Path) -> Any:

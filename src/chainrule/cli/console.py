@@ -9,6 +9,7 @@ from typing import ParamSpec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from chainrule.errors import ChainruleError
 
@@ -73,14 +74,14 @@ def say_error(line: str) -> None:
     note(line)
 
 
-def say_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: text in the first column, numbers in the others."""
+def say_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], n_text: int = 1) -> None:
+    """Print a table: text in the first ``n_text`` columns, numbers in the others."""
     say(title)  # not the table's own title, which is folded at the width of the table
     table = Table()
     for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left")
+        table.add_column(Text(name), justify="right" if number >= n_text else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     out.print(table)
 
 

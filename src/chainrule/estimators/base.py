@@ -39,6 +39,13 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         """Return the logits (n_rows, n_logits) of checked rows in the dtype of θ."""
         return self.network_.engine(self._engine, self.n_threads).forward(self.theta_, X)
 
+    def _html_repr(self) -> str:
+        """Return scikit-learn's diagram and below it the network, for a notebook."""
+        # It looks up: drawing belongs to inspection, and is there when it is asked for.
+        from chainrule.inspection.representation import model_html  # noqa: PLC0415
+
+        return model_html(self, super()._html_repr())
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted model into one file (`chainrule.load` reads it).
 

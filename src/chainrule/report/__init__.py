@@ -1,4 +1,4 @@
-"""The page about a fit: one HTML file that needs nothing else. Its drawings need the extra "cli"."""
+"""Pages about a fit and about one row: HTML files that need nothing else. They need the extra "cli"."""
 
 from os import PathLike
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 from chainrule.report.evaluation import Evaluation, Score, evaluate
 from chainrule.report.page import write_page
 from chainrule.report.sections import Fit, sections_of
+from chainrule.report.trace_page import write_trace
 
-__all__ = ["Evaluation", "Fit", "Score", "evaluate", "write_report"]
+__all__ = ["Evaluation", "Fit", "Score", "evaluate", "write_report", "write_trace"]
 
 
 def write_report(path: str | PathLike[str], fit: Fit) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import chainrule
 
@@ -87,15 +87,16 @@ class Section:
 
 
 @cache
-def _template() -> Template:
+def environment() -> Environment:
+    """Return the templates of the pages; what is put into them is escaped."""
     loader = PackageLoader("chainrule.report", "templates")
-    environment = Environment(
+    return Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("page.html.jinja")
 
 
 def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
     """Write sections as one HTML file that needs nothing else: no network, no script, no other file."""
-    html = _template().render(title=title, lead=lead, sections=sections, version=chainrule.__version__)
+    template = environment().get_template("page.html.jinja")
+    html = template.render(title=title, lead=lead, sections=sections, version=chainrule.__version__)
     path.write_text(html, encoding="utf-8")

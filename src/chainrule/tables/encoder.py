@@ -143,10 +143,15 @@ class TableEncoder:
         return tuple(Column(name, encoding.kind, encoding.note) for name, encoding in found)
 
     @property
+    def inputs_by_column(self) -> tuple[tuple[str, ...], ...]:
+        """The names of the inputs that each column becomes; () for a column that was dropped."""
+        found = zip(self._names, self._encodings, strict=True)
+        return tuple(encoding.input_names(name) for name, encoding in found)
+
+    @property
     def input_names(self) -> tuple[str, ...]:
         """The name of each input, such as "age", "age is missing" or "colour = red"."""
-        found = zip(self._names, self._encodings, strict=True)
-        return tuple(input_name for name, encoding in found for input_name in encoding.input_names(name))
+        return tuple(input_name for names in self.inputs_by_column for input_name in names)
 
     @property
     def n_inputs(self) -> int:

@@ -1,0 +1,95 @@
+"""The commands that look into a model: trace and inspect."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule import model_file
+from chainrule.cli import console
+from chainrule.cli.applying import inputs_of, load_model, target_of, text_columns
+from chainrule.cli.files import read_table, require_columns, require_writable
+from chainrule.errors import InputError
+from chainrule.inspection import layer_rows
+from chainrule.report import write_trace
+from chainrule.report.evaluation import class_numbers
+
+PAGE_ENDINGS = (".html", ".htm")
+MOST_NAMED = 8  # classes, in a line
+
+
+def trace(model_path: Path, data: Path, row: int, html: Path | None, learning_rate: float | None) -> None:
+    """Do ``chainrule trace``."""
+    if html is not None:
+        require_writable(html, PAGE_ENDINGS)
+    model = load_model(model_path)
+    target = target_of(model, model_path)
+    table = read_table(data, text_columns(model))
+    require_columns(table, [target], str(data))
+    inputs = inputs_of(model, table, str(data))
+    if row >= table.num_rows:
+        raise InputError(
+            f"--row {row} does not exist: {data} has {table.num_rows:,} rows, so give 0 to {table.num_rows - 1}."
+        )
+    value = table[target][row].as_py()
+    if value is None:
+        raise InputError(f"row {row} of {data} has no {target}: a trace needs the target, so take another row.")
+    if hasattr(model, "classes_"):  # a class may be text in one file and a number in another
+        value = model.classes_[class_numbers(np.array([value]), model.classes_)[0]]
+    traced = chainrule.trace(model, inputs.slice(row, 1), value, learning_rate=learning_rate)
+    console.say(str(traced))
+    if html is not None:
+        write_trace(html, traced)
+        console.note(f"The page is {html}: open it in a browser.")
+
+
+def inspect(path: Path) -> None:
+    """Do ``chainrule inspect``."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist: chainrule fit writes model files.")
+    model, description = chainrule.load(path), model_file.describe(path)
+    network = model.network_
+    say_pairs(
+        f"{path.name}: a {description['estimator']}, written by chainrule {description['chainrule_version']}",
+        [
+            ("format", str(description["format_version"])),
+            ("size", f"{path.stat().st_size:,} bytes"),
+            *_about_target(model),
+            ("likelihood", repr(network.likelihood)),
+            ("parameters", f"{network.n_parameters:,} in {model.theta_.dtype}"),
+            *_about_training(model),
+        ],
+    )
+    console.say_table("Layers", ("layer", "shape of w", "parameters"), layer_rows(network))
+    if hasattr(model, "encoder_"):
+        rows = [
+            (column.name, column.kind, str(len(names)), column.note)
+            for column, names in zip(model.encoder_.columns, model.encoder_.inputs_by_column, strict=True)
+        ]
+        console.say_table("Columns", ("column", "kind", "inputs", "remark"), rows, n_text=2)
+    say_pairs(
+        "Parameters of the estimator", [(name, repr(value)) for name, value in model.get_params().items()]
+    )
+
+
+def say_pairs(title: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names and values in two columns of text."""
+    console.say_table(title, ("", ""), pairs, n_text=2)
+
+
+def _about_target(model: Any) -> list[tuple[str, str]]:
+    name = getattr(model, "target_name_", None) or "a target without a name"
+    if not hasattr(model, "classes_"):
+        return [("predicts", name)]
+    classes = [str(label) for label in model.classes_]
+    more = f" and {len(classes) - MOST_NAMED} more" if len(classes) > MOST_NAMED else ""
+    return [("predicts", name), ("classes", f"{len(classes)}: {', '.join(classes[:MOST_NAMED])}{more}")]
+
+
+def _about_training(model: Any) -> list[tuple[str, str]]:
+    if hasattr(model, "history_"):
+        rows = f"{model.n_rows_:,} rows, seed {model.seed_}"
+        return [("fitted on", rows), ("training", repr(model.history_))]
+    return [("training", f"{model.n_iter_} epochs or iterations")] if hasattr(model, "n_iter_") else []

@@ -1,0 +1,456 @@
+"""One row on its way through a network and back: every quantity of the notes, under its number."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.architecture import ACTIVATIONS, equations
+from chainrule.errors import InputError
+from chainrule.inspection.rows import ColumnOfRow, Row, TargetOfRow, read_row
+from chainrule.likelihoods import Likelihood
+from chainrule.network import Network
+
+Array = NDArray[np.floating[Any]]
+
+# The equation of each likelihood's loss; what is not one of the notes' four is of the general form.
+EQUATION_OF_LOSS = {"normal": "N5", "bernoulli": "N6", "categorical": "N7"}
+GENERAL_FORM = "N8"
+# A step is short enough when the loss falls by at least this share of what the slope promises
+# (Armijo, 1966): a half is the bottom of a parabola, a quarter leaves room for other curves.
+SHARE_OF_SLOPE = 0.25
+MOST_SHOWN = 8  # entries of a quantity in a line of the printed table
+
+
+@dataclass(frozen=True, repr=False)
+class LayerTrace:
+    """What happens in layer l, forward and backward.
+
+    Parameters
+    ----------
+    number : int
+        l, from 1.
+    activation : str
+        The name of r_l; "identity" at the top.
+    weight : (d_l, d_{l-1})
+        w_l.
+    bias : (d_l,) or None
+        b_l.
+    inputs : (d_{l-1},)
+        h_{l-1}, what comes from below.
+    s, h : (d_l,)
+        Pre-activations (N1) and activations (N2).
+    slope : (d_l,)
+        r'_l at s_l.
+    gradient_h : (d_l,)
+        ∂loss/∂h_l, what comes from above (N10); at the top −e.
+    delta : (d_l,)
+        The error signal δ_l = ∂loss/∂s_l (N9).
+    gradient_weight : (d_l, d_{l-1})
+        ∂loss/∂w_l (N11).
+    gradient_bias : (d_l,) or None
+        ∂loss/∂b_l (N12).
+    gradient_inputs : (d_{l-1},)
+        ∂loss/∂h_{l-1}, what goes to the layer below (N10).
+    """
+
+    number: int
+    activation: str
+    weight: Array
+    bias: Array | None
+    inputs: Array
+    s: Array
+    h: Array
+    slope: Array
+    gradient_h: Array
+    delta: Array
+    gradient_weight: Array
+    gradient_bias: Array | None
+    gradient_inputs: Array
+
+    def __repr__(self) -> str:
+        return f"LayerTrace(number={self.number}, {len(self.h)} units, {self.activation})"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A line of the trace: one quantity of the notes.
+
+    Parameters
+    ----------
+    equation : str
+        The number of its equation, "" for what is given.
+    symbol : str
+        Its symbol, such as "δ_2".
+    formula : str
+        How it comes from the quantities above it.
+    values : ndarray
+        Its values in this row.
+    """
+
+    equation: str
+    symbol: str
+    formula: str
+    values: NDArray[Any]
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """Every quantity of the notes for one row. It prints as a table.
+
+    All is computed in float64 by the equations as they stand in `chainrule.architecture.equations`, without dropout
+    or penalty.
+
+    Parameters
+    ----------
+    row : Row
+        The network, its θ, the columns and the target.
+    layers : tuple of LayerTrace
+        Layer 1 up to L.
+    prediction : (n_columns,)
+        ŷ = E[y given s]; for classes their probabilities.
+    loss : float
+        The loss of the row.
+    minus_e : (d_L,)
+        −e = ∂loss/∂s.
+    learning_rate : float
+        η of the step.
+    theta_after : (n_parameters,)
+        θ − η g (N13).
+    loss_after : float
+        The loss of the same row with it.
+    """
+
+    row: Row
+    layers: tuple[LayerTrace, ...]
+    prediction: Array
+    loss: float
+    minus_e: Array
+    learning_rate: float
+    theta_after: Array
+    loss_after: float
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        return self.row.network
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What is between the logits and y."""
+        return self.network.likelihood
+
+    @property
+    def columns(self) -> tuple[ColumnOfRow, ...]:
+        """The columns of the row, and the inputs that they became."""
+        return self.row.columns
+
+    @property
+    def target(self) -> TargetOfRow:
+        """The target of the row."""
+        return self.row.target
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The name of each input."""
+        return self.row.input_names
+
+    @property
+    def x(self) -> Array:
+        """The inputs (d_0,)."""
+        return self.layers[0].inputs
+
+    @property
+    def logits(self) -> Array:
+        """The output of the top layer, s (d_L,)."""
+        return self.layers[-1].h
+
+    @property
+    def predicted(self) -> Any:
+        """The prediction as the model gives it: a number in the target's unit, a class, or a tuple."""
+        classes, mean = self.target.classes, self.prediction
+        if self.has_labels:
+            return tuple(int(p > 0.5) for p in mean)
+        if classes:
+            return classes[int(mean.argmax()) if len(mean) > 1 else int(mean[0] > 0.5)]
+        values = (self.target.location + self.target.scale * mean).tolist()
+        return values[0] if len(values) == 1 else tuple(values)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether each class is a question of its own: several labels a row."""
+        return len(self.target.classes) == len(self.target.y)
+
+    @property
+    def gradient_x(self) -> Array:
+        """∂loss/∂x (d_0,)."""
+        return self.layers[0].gradient_inputs
+
+    @property
+    def gradient(self) -> Array:
+        """g = ∂loss/∂θ (n_parameters,)."""
+        return gradient_of_theta(self.layers)
+
+    def quantities(self) -> Iterator[Quantity]:
+        """Yield every quantity in the order in which it is computed: forward, the top, backward, the step."""
+        yield Quantity("", "x", "the row, encoded", self.x)
+        for layer in self.layers:
+            yield from _forward_lines(layer, self.layers[-1].number)
+        yield from self._top_lines()
+        for layer in reversed(self.layers):
+            yield from _backward_lines(layer, self.layers[-1].number)
+        g = self.gradient
+        yield Quantity("N13", "‖g‖", "the length of the gradient", np.linalg.norm(g)[None])
+        yield Quantity("N13", "η", "the length of the step over ‖g‖", np.array([self.learning_rate]))
+        yield Quantity("N13", "θ − η g", "one step of gradient descent", self.theta_after)
+        yield Quantity("N13", "loss after", "of this row, with it", np.array([self.loss_after]))
+
+    def _top_lines(self) -> Iterator[Quantity]:
+        number = EQUATION_OF_LOSS.get(self.likelihood.name, GENERAL_FORM)
+        target = self.target
+        scaled = (target.scale != 1).any() or (target.location != 0).any()
+        how = f"({target.name} − {_values(target.location)}) / {_values(target.scale)}" if scaled else "the target"
+        yield Quantity("", "y", how, target.y)
+        yield Quantity(number, "ŷ", f"E[y given s], {self.likelihood.name}", self.prediction)
+        yield Quantity(number, "loss", "−log p(y given s), less what is dropped", np.array([self.loss]))
+        yield Quantity(number, "−e", "∂loss/∂s", self.minus_e)
+
+    def __repr__(self) -> str:
+        return (
+            f"Trace({len(self.columns)} columns, {len(self.layers)} layers, {self.likelihood!r}, "
+            f"predicted {shown(self.predicted)}, target {shown(self.target.value)}, loss {number(self.loss)})"
+        )
+
+    def __str__(self) -> str:
+        columns = [
+            (column.name, shown(column.value), column.kind, _named(column.input_names, column.inputs))
+            for column in self.columns
+        ]
+        lines = [
+            (
+                quantity.equation,
+                quantity.symbol,
+                quantity.formula,
+                "×".join(map(str, quantity.values.shape)),
+                _values(quantity.values),
+            )
+            for quantity in self.quantities()
+        ]
+        last = (
+            f"predicted {shown(self.predicted)}, {self.target.name} is {shown(self.target.value)}. "
+            f"A step of η = {number(self.learning_rate)} takes the loss of this row "
+            f"from {number(self.loss)} to {number(self.loss_after)}."
+        )
+        return "\n".join(
+            [
+                *_aligned(("column", "value", "kind", "inputs"), columns),
+                "",
+                *_aligned(("", "quantity", "", "shape", "values"), lines),
+                "",
+                last,
+            ]
+        )
+
+
+def trace(
+    model: Any, row: Any, y: Any, *, theta: Array | None = None, learning_rate: float | None = None
+) -> Trace:
+    """Return every quantity of the notes for one row: N1 to N13, with this row's numbers.
+
+    Parameters
+    ----------
+    model : Network, MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
+        A network, or a fitted model.
+    row : table of one row, mapping of column names to cells, or array_like (n_columns,)
+        The row: ``table.iloc[[17]]`` or ``table.iloc[17]`` of a table, or its numbers (n_inputs,).
+    y : number, class, or array_like (n_outputs,)
+        The row's target, as the model or the network's likelihood takes it.
+    theta : (n_parameters,), float32 or float64, optional
+        θ of a network; a fitted model has its own.
+    learning_rate : float, optional
+        η of the step of descent, above 0. None: the largest of 1, 0.5, 0.2, 0.1, … that keeps at least a
+        quarter of what the slope promises.
+
+    Returns
+    -------
+    Trace
+        Its arrays by name, ``quantities()`` in their order, and a table by ``print``.
+
+    Raises
+    ------
+    InputError
+        When the model, the row or the target is unusable, or the loss is not finite.
+    sklearn.exceptions.NotFittedError
+        Before `fit`.
+
+    Notes
+    -----
+    It is computed in float64 whatever the dtype of θ, so a model in float32 predicts the same to about six
+    digits. ``chainrule.report.write_trace`` makes a page of it.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> net = cr.Network(2, [cr.Dense(2, "relu")], likelihood=cr.likelihoods.Normal())
+    >>> theta = np.array([1.0, 0.5, -1.0, 2.0, 0.0, 0.5, 2.0, -1.0, 0.1])
+    >>> traced = cr.trace(net, [1.0, 2.0], 1.0, theta=theta)
+    >>> traced.layers[0].h, traced.prediction
+    (array([2. , 3.5]), array([0.6]))
+    >>> traced.loss, traced.minus_e
+    (0.08000000000000002, array([-0.4]))
+    >>> traced.gradient_x
+    array([-1.2,  0.4])
+    """
+    if learning_rate is not None and not 0 < learning_rate < np.inf:
+        raise InputError(f"learning_rate={learning_rate!r}: it must be a finite number above 0, or None.")
+    read = read_row(model, row, y, theta)
+    network, start = read.network, read.theta.astype(np.float64)
+    layers, loss = _pass(network, start, read.x, read.target.y)
+    if not np.isfinite(loss):
+        raise InputError(
+            f"The loss of this row is {loss}: its logits are {_values(layers[-1].h)}, too far from y = "
+            f"{_values(read.target.y)} for a finite loss, so there is nothing to trace back."
+        )
+    g = gradient_of_theta(layers)
+    eta = _step_length(network, start, g, read, loss) if learning_rate is None else float(learning_rate)
+    theta_after = start - eta * g  # N13
+    return Trace(
+        row=read,
+        layers=layers,
+        prediction=network.likelihood.mean(layers[-1].h[None])[0],
+        loss=loss,
+        minus_e=layers[-1].gradient_h,
+        learning_rate=eta,
+        theta_after=theta_after,
+        loss_after=_loss(network, theta_after, read),
+    )
+
+
+def gradient_of_theta(layers: Sequence[LayerTrace]) -> Array:
+    """Return g = ∂loss/∂θ (n_parameters,): the gradients of (w_l, b_l) in the order of θ (N3)."""
+    parts = [(layer.gradient_weight, layer.gradient_bias) for layer in layers]
+    return np.concatenate([part.ravel() for pair in parts for part in pair if part is not None])
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported by the caller
+def _pass(
+    network: Network, theta: Array, x: Array, y: NDArray[Any]
+) -> tuple[tuple[LayerTrace, ...], float]:
+    """Go forward and back through the network with one row; return its layers and its loss."""
+    parameters = network.architecture.unpack(theta)
+    functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
+    states = equations.forward(x[None], parameters, functions)  # N1, N2
+    losses, minus_e = network.likelihood.loss_and_gradient(states[-1].H, y[None])  # N5 to N8
+    layers: list[LayerTrace] = []
+    G = equations.top_error_signal(minus_e, None)  # N9: the only row counts whole
+    for level in reversed(range(len(states))):
+        state, (weight, bias) = states[level], parameters[level]
+        delta = equations.error_signal(G, state, functions[level])  # N9
+        below = equations.gradient_of_inputs(delta, weight)  # N10
+        layers.append(
+            LayerTrace(
+                number=level + 1,
+                activation=functions[level].name,
+                weight=weight,
+                bias=bias,
+                inputs=state.inputs[0],
+                s=state.S[0],
+                h=state.H[0],
+                slope=functions[level].derivative(state.S, state.H)[0],
+                gradient_h=G[0],
+                delta=delta[0],
+                gradient_weight=equations.gradient_of_weights(delta, state.inputs),  # N11
+                gradient_bias=None if bias is None else equations.gradient_of_bias(delta),  # N12
+                gradient_inputs=below[0],
+            )
+        )
+        G = below
+    return tuple(reversed(layers)), float(losses[0])
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a step that is too long may overflow: it is not taken
+def _loss(network: Network, theta: Array, row: Row) -> float:
+    return network.engine("reference").loss(theta, row.x[None], row.target.y[None], None)
+
+
+def _step_length(network: Network, theta: Array, g: Array, row: Row, loss: float) -> float:
+    """Return the largest η of 1, 0.5, 0.2, 0.1, … that keeps its share of what the slope promises."""
+    promised = SHARE_OF_SLOPE * float(g @ g)
+    etas = [mantissa / 10**power for power in range(1, 12) for mantissa in (10, 5, 2)]
+    for eta in etas:
+        if _loss(network, theta - eta * g, row) <= loss - eta * promised:
+            return eta
+    return etas[-1]
+
+
+def _forward_lines(layer: LayerTrace, top: int) -> Iterator[Quantity]:
+    n = layer.number
+    bias = "" if layer.bias is None else f" + b_{n}"
+    if n == top:
+        yield Quantity("N1", "s", f"w_{n} h_{n - 1}{bias}: the logits", layer.s)
+        return
+    yield Quantity("N1", f"s_{n}", f"w_{n} h_{n - 1}{bias}".replace("h_0", "x"), layer.s)
+    yield Quantity("N2", f"h_{n}", f"{layer.activation}(s_{n})", layer.h)
+
+
+def _backward_lines(layer: LayerTrace, top: int) -> Iterator[Quantity]:
+    n = layer.number
+    if n == top:
+        yield Quantity("N9", f"δ_{n}", "−e", layer.delta)
+    else:
+        yield Quantity("N9", f"r'_{n}", f"the slope of {layer.activation} at s_{n}", layer.slope)
+        yield Quantity("N9", f"δ_{n}", f"r'_{n} ∂loss/∂h_{n}, unit by unit", layer.delta)
+    below = "x" if n == 1 else f"h_{n - 1}"
+    yield Quantity("N11", f"∂loss/∂w_{n}", f"δ_{n} {below}ᵀ", layer.gradient_weight)
+    if layer.gradient_bias is not None:
+        yield Quantity("N12", f"∂loss/∂b_{n}", f"δ_{n}", layer.gradient_bias)
+    yield Quantity("N10", f"∂loss/∂{below}", f"δ_{n}ᵀ w_{n}", layer.gradient_inputs)
+
+
+# ── Text ──
+
+
+def number(value: float) -> str:
+    """Return a number in four digits."""
+    return f"{value:.4g}".replace("-", "−")
+
+
+def shown(value: Any) -> str:
+    """Return a cell, a target or a prediction for a person."""
+    if value is None:
+        return "missing"
+    if isinstance(value, tuple):
+        return ", ".join(map(shown, value))
+    return f"{value:.6g}".replace("-", "−") if isinstance(value, float) else str(value)
+
+
+def _values(values: NDArray[Any]) -> str:
+    """Return the first entries; of many the largest in size and how many there are."""
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    if len(flat) <= MOST_SHOWN:
+        return "  ".join(map(number, flat))
+    largest = np.unravel_index(int(np.abs(flat).argmax()), np.shape(values))
+    place = ", ".join(str(int(k)) for k in largest)
+    first = "  ".join(map(number, flat[: MOST_SHOWN - 4]))
+    return f"{first}  …; furthest from 0: {number(float(np.asarray(values)[largest]))} at [{place}]"
+
+
+def _named(names: Sequence[str], values: Array) -> str:
+    """Return inputs by name, those of 0 left out where there are many."""
+    pairs = list(zip(names, values, strict=True))
+    if not pairs:
+        return "left out"
+    kept = [pair for pair in pairs if pair[1] != 0] if len(pairs) > 2 else pairs
+    zeros = len(pairs) - len(kept)
+    text = [f"{name}: {number(value)}" for name, value in kept]
+    return "  ".join([*text, f"({zeros} more are 0)"] if zeros else text)
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [min(40, max(map(len, column))) for column in zip(head, *rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *rows)
+    ]

@@ -1,0 +1,190 @@
+"""The page of a trace: one HTML file in which a row goes through the network and back, step by step."""
+
+import base64
+from datetime import date, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule.errors import InputError
+from chainrule.inspection import ColumnOfRow, Trace
+from chainrule.inspection.trace import number, shown
+from chainrule.report.page import environment
+
+REACH = 3.0  # a slider goes so many scales to both sides of a column's centre
+
+
+def write_trace(path: str | PathLike[str], trace: Trace) -> None:
+    """Write the page of a trace: one HTML file that needs nothing else and computes its numbers itself.
+
+    The page draws the network and steps x → h_1 → … → s → ŷ → loss → −e → δ_L → … → ∂loss/∂x with the equation of each
+    step and this row's numbers in it. Inputs can be changed and steps of descent be taken. It holds all
+    weights, in base64.
+
+    Parameters
+    ----------
+    path : str or path
+        The HTML file; one that is there is replaced.
+    trace : Trace
+        From `chainrule.trace`.
+
+    Raises
+    ------
+    InputError
+        When it is no Trace.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, chainrule as cr
+    >>> from chainrule.report import write_trace
+    >>> net = cr.Network(2, [cr.Dense(3, "tanh")], likelihood=cr.likelihoods.Bernoulli())
+    >>> traced = cr.trace(net, [0.5, -1.0], 1, theta=net.initial_parameters(seed=0))
+    >>> with tempfile.NamedTemporaryFile(suffix=".html") as file:
+    ...     write_trace(file.name, traced)
+    """
+    if not isinstance(trace, Trace):
+        raise InputError(f"trace is a {type(trace).__name__}; chainrule.trace(model, row, y) makes one.")
+    html = (
+        environment()
+        .get_template("trace.html.jinja")
+        .render(
+            title=f"One row through the network: {trace.target.name}",
+            lead=lead_of(trace),
+            target=trace.target.name,
+            version=chainrule.__version__,
+            data=page_data(trace),
+        )
+    )
+    Path(path).write_text(html, encoding="utf-8")
+
+
+def lead_of(trace: Trace) -> str:
+    """Return what the page is about, in a sentence."""
+    layers = [f"{layer.n_inputs}" for layer in trace.network.architecture.dense]
+    widths = " → ".join([*layers, str(trace.network.n_logits)])
+    return (
+        f"{len(trace.columns)} columns, a network of {widths} units with {trace.network.n_parameters:,} parameters, "
+        f"{trace.likelihood!r}. Follow one row up to its prediction, and its error back down to every input."
+    )
+
+
+def page_data(trace: Trace) -> dict[str, Any]:
+    """Return all that the page computes with, in JSON's types."""
+    row = trace.row
+    theta = np.ascontiguousarray(row.theta, dtype=row.theta.dtype.newbyteorder("<"))
+    return {
+        "likelihood": trace.likelihood.name,
+        "layers": [
+            {"units": layer.units, "inputs": layer.n_inputs, "activation": layer.activation, "bias": layer.bias}
+            for layer in trace.network.architecture.dense
+        ],
+        "theta": base64.b64encode(theta.tobytes()).decode("ascii"),
+        "dtype": str(row.theta.dtype),
+        "columns": [_column(column) for column in trace.columns],
+        "target": _target(trace),
+        "outputs": _outputs(trace),
+        "learning_rate": trace.learning_rate,
+        "python": {
+            "logits": trace.logits.tolist(),
+            "prediction": trace.prediction.tolist(),
+            "loss": trace.loss,
+            "minusE": trace.minus_e.tolist(),
+            "gradientX": trace.gradient_x.tolist(),
+        },
+    }
+
+
+def _target(trace: Trace) -> dict[str, Any]:
+    """Return how the target is shown and changed; ``kind`` is as in `Trace.predicted`."""
+    target, y = trace.target, trace.target.y
+    invalid = trace.likelihood.invalid
+    kind = "numbers" if not target.classes else "labels" if trace.has_labels else "classes"
+    scaled = bool((target.scale != 1).any() or (target.location != 0).any())
+    return {
+        "name": target.name,
+        "kind": kind,
+        "classes": list(target.classes),
+        "y": [int(value) if kind == "classes" else float(value) for value in y],
+        "location": target.location.tolist(),
+        "scale": target.scale.tolist(),
+        "low": 0 if invalid(np.full((1, len(y)), -1.0)).any() else None,
+        "high": 1 if invalid(np.full((1, len(y)), 2.0)).any() else None,
+        "note": f"on the network's scale: y = {', '.join(map(number, y))}" if scaled else "",
+    }
+
+
+def _outputs(trace: Trace) -> list[str]:
+    """Return a name for each logit."""
+    classes, n_logits = trace.target.classes, trace.network.n_logits
+    if len(classes) == n_logits:
+        return list(classes)
+    if n_logits == 1:
+        return [classes[1] if len(classes) == 2 else trace.target.name]
+    return [f"{trace.target.name} {k}" for k in range(n_logits)]
+
+
+def _column(column: ColumnOfRow) -> dict[str, Any]:
+    """Return a column with its cell, its control and how it becomes inputs."""
+    cell, settings = _page_cell(column), dict(column.settings)
+    described = {
+        "name": column.name,
+        "kind": column.kind,
+        "cell": cell,
+        "shown": shown(column.value),
+        "inputs": list(column.input_names),
+        "settings": settings,
+        "how": _how(column),
+    }
+    if column.kind in {"number", "input"}:
+        centre, scale = (0.0, 1.0) if column.kind == "input" else (settings["centre"], settings["scale"] or 1.0)
+        values = [centre - REACH * scale, centre + REACH * scale, *([] if cell is None else [cell])]
+        described |= {"low": min(values), "high": max(values)}
+        if isinstance(column.value, int):
+            described |= {"low": int(min(values)), "high": int(np.ceil(max(values))), "step": 1}
+    elif column.kind in {"category", "boolean"}:
+        described["options"] = _options(cell, settings)
+    return described
+
+
+def _page_cell(column: ColumnOfRow) -> Any:
+    """Return the cell as the page's encodings take it: a finite number, text, a boolean, or None."""
+    value = column.value
+    if value is None or column.kind == "dropped":
+        return None
+    if column.kind in {"number", "input"}:
+        # what is infinite is where the smooth clipping ends
+        return int(value) if isinstance(value, int) else float(np.clip(float(value), -1e300, 1e300))
+    if column.kind == "datetime":
+        return str(np.datetime64(value, "us")) if isinstance(value, datetime | date) else str(value)
+    content = column.settings["content"]
+    if content == "number":
+        return int(value) if float(value) == int(value) else float(value)
+    if content == "datetime":
+        return str(np.datetime_as_string(np.datetime64(value, "us"), unit="auto"))
+    return bool(value) if content == "boolean" else str(value)
+
+
+def _options(cell: Any, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a category can be changed to: each that was seen at the fit, any other, and missing."""
+    options = [{"name": str(category), "value": category} for category in settings["categories"]]
+    if cell is not None and cell not in settings["categories"]:
+        options.append({"name": f"{cell} ({'rare' if settings['n_rare'] else 'new'})", "value": cell})
+    return [*options, {"name": "(missing)", "value": None}]
+
+
+def _how(column: ColumnOfRow) -> str:
+    """Return in words what the encoder does with the column."""
+    settings = column.settings
+    if column.kind == "dropped":
+        return f"left out: {settings['note']}"
+    if column.kind == "number" and settings["scale"] > 0:
+        centre, scale = number(settings["centre"]), number(settings["scale"])
+        return f"Numbers are shifted by the median {centre}, divided by the spread {scale} and smoothly clipped to ±3."
+    if column.kind == "datetime":
+        return "Dates become a trend, and sine and cosine of their place in the year, the week and the day."
+    if column.kind in {"category", "boolean"}:
+        return "Categories have an input each, 1 for the one that it is; two alone share one, −1 and 1."
+    return ""
