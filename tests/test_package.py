@@ -95,9 +95,16 @@ ROOMS = [
     {"__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
-# In one rank: likelihoods compute with the equations, and the penalty knows the layout of θ. One looks up:
-# save() belongs with fit(), and the file knows all the estimators.
-BESIDE = {("likelihoods", "architecture"), ("optimization", "architecture"), ("estimators", "model_file")}
+# In one rank: likelihoods compute with the equations, and the penalty knows the layout of θ. Some look up
+# when they are asked: save() belongs with fit(), and the file knows all the estimators; a notebook asks
+# networks and models for HTML, and inspection draws it.
+BESIDE = {
+    ("likelihoods", "architecture"),
+    ("optimization", "architecture"),
+    ("estimators", "model_file"),
+    ("estimators", "inspection"),
+    ("network", "inspection"),
+}
 
 
 def room_of(module):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from chainrule.architecture import Dense, Dropout
     from chainrule.errors import ChainruleError, DivergenceError, InputError, ModelFileError
     from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
-    from chainrule.inspection import gradient_check, trace
+    from chainrule.inspection.gradient_check import gradient_check
+    from chainrule.inspection.trace import trace
     from chainrule.model_file import load
     from chainrule.network import Network
 

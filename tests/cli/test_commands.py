@@ -294,3 +294,48 @@ def test_ctrl_c_before_the_network_has_learnt_writes_nothing(run, homes, tmp_pat
     assert result.stderr == "error: interrupted; nothing was saved.\n"
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_trace_prints_the_trace_of_the_row_and_writes_its_page(run, homes, tmp_path, target):
+    table = read_table(homes / "homes.csv")
+    model = chainrule.load(homes / f"{target}.safetensors")
+    page = tmp_path / "trace.html"
+    result = run("trace", homes / f"{target}.safetensors", homes / "homes.csv", "--row", 17, "--html", page)
+    assert result.exit_code == 0, result.stderr
+    row = table.slice(17, 1)
+    traced = chainrule.trace(model, row.select(list(model.feature_names_in_)), row[target][0].as_py())
+    assert result.stdout == f"{traced}\n"
+    assert "The page is" in result.stderr
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    given = run("trace", homes / f"{target}.safetensors", homes / "homes.csv", "--learning-rate", 0.25)
+    assert "A step of η = 0.25" in given.stdout
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_inspect_says_what_is_in_a_model_file(run, homes, target):
+    model = chainrule.load(homes / f"{target}.safetensors")
+    result = run("inspect", homes / f"{target}.safetensors")
+    assert result.exit_code == 0, result.stderr
+    shown = result.stdout
+    assert (
+        f"{target}.safetensors: a {type(model).__name__}, written by chainrule {chainrule.__version__}"
+        in shown
+    )
+    assert f"{model.network_.n_parameters:,} in float32" in shown
+    for column in model.encoder_.columns:
+        assert re.search(rf"{re.escape(column.name)} +│ {column.kind} ", shown)
+    assert "1: mish" in shown
+    for label in getattr(model, "classes_", []):
+        assert str(label) in shown
+
+
+def test_inspect_takes_a_model_of_arrays_too(run, tmp_path):
+    rng = np.random.default_rng(0)
+    model = chainrule.MLPRegressor(hidden_layer_sizes=[4], solver="lbfgs", alpha=1.0, random_state=0)
+    model.fit(rng.normal(size=(30, 2)), rng.normal(size=30))
+    model.save(tmp_path / "mlp.safetensors")
+    result = run("inspect", tmp_path / "mlp.safetensors")
+    assert result.exit_code == 0, result.stderr
+    assert "a MLPRegressor" in result.stdout
+    assert "4 × 2" in result.stdout

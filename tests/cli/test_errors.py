@@ -155,7 +155,7 @@ def test_text_where_a_number_was_the_target(run, homes, tmp_path, table):
     assert "the target holds text, such as 'dear'" in error
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "trace"])
 def test_a_model_file_that_cannot_be_read(run, homes, tmp_path, command):
     data = homes / "homes.csv"
     assert "does not exist" in the_error(run(command, tmp_path / "none.safetensors", data))
@@ -170,7 +170,7 @@ def test_a_model_file_that_cannot_be_read(run, homes, tmp_path, command):
     assert "folder" in the_error(run(command, tmp_path, data))
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "trace"])
 def test_a_model_fitted_on_arrays_is_for_python(run, homes, tmp_path, command):
     X = np.random.default_rng(0).normal(size=(30, 2))
     chainrule.TabularRegressor(epochs=1, hidden=(2,)).fit(X, X[:, 0]).save(tmp_path / "a.safetensors")
@@ -303,3 +303,29 @@ def test_the_row_of_a_missing_target_is_that_of_the_file(run, tmp_path):
     rows = [f"{i},{'' if i == 150 else i % 7}" for i in range(200)]
     (tmp_path / "d.csv").write_text("\n".join(["x,y", *rows]))
     assert "rows 150, counted from 0" in the_error(run("fit", tmp_path / "d.csv", "--target", "y"))
+
+
+def test_a_row_to_trace_must_be_there_with_its_target(run, homes, tmp_path, table):
+    model = homes / "price.safetensors"
+    error = the_error(run("trace", model, homes / "homes.csv", "--row", 240))
+    assert "--row 240 does not exist" in error
+    assert "240 rows, so give 0 to 239" in error
+    assert run("trace", model, homes / "homes.csv", "--row", -1).exit_code == 2
+    write_table(table.drop_columns(["price"]), tmp_path / "new.csv")
+    assert "has no column 'price'" in the_error(run("trace", model, tmp_path / "new.csv"))
+    gap = with_one(table["price"].to_pylist(), None, row=5)
+    write_table(table.set_column(6, "price", pa.array(gap)), tmp_path / "gap.csv")
+    assert "row 5 of" in the_error(run("trace", model, tmp_path / "gap.csv", "--row", 5))
+    error = the_error(run("trace", model, homes / "homes.csv", "--html", tmp_path / "trace.txt"))
+    assert "must end in .html or .htm" in error
+    error = the_error(run("trace", model, homes / "homes.csv", "--learning-rate", 0))
+    assert "learning_rate=0.0: it must be a finite number above 0" in error
+
+
+def test_inspect_says_what_is_no_model_file(run, homes, tmp_path):
+    assert "does not exist" in the_error(run("inspect", tmp_path / "none.safetensors"))
+    assert "no model file" in the_error(run("inspect", homes / "homes.csv"))
+    damaged = bytearray((homes / "price.safetensors").read_bytes())
+    damaged[-3] ^= 255
+    (tmp_path / "damaged.safetensors").write_bytes(damaged)
+    assert "damaged" in the_error(run("inspect", tmp_path / "damaged.safetensors"))

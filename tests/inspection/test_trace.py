@@ -9,10 +9,14 @@ from sklearn.exceptions import NotFittedError
 
 import chainrule as cr
 from chainrule.architecture import ACTIVATIONS
-from chainrule.inspection.trace import SHARE_OF_SLOPE
 from chainrule.likelihoods import LIKELIHOODS
 
-HIDDEN = [(), (cr.Dense(4, "tanh"),), (cr.Dense(5, "mish"), cr.Dropout(0.3), cr.Dense(3, "sigmoid", bias=False))]
+SHARE_OF_SLOPE = 0.25
+HIDDEN = [
+    (),
+    (cr.Dense(4, "tanh"),),
+    (cr.Dense(5, "mish"), cr.Dropout(0.3), cr.Dense(3, "sigmoid", bias=False)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +64,21 @@ def test_every_number_is_that_of_the_engines(make_problem, engine, likelihood, h
     np.testing.assert_allclose(traced.gradient_x, gradient_x[0], rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(traced.logits, network.forward(theta, X, engine=engine)[0], rtol=1e-11)
     np.testing.assert_allclose(traced.prediction, network.predict(theta, X, engine=engine)[0], rtol=1e-11)
-    np.testing.assert_allclose(traced.theta_after, theta - traced.learning_rate * gradient, rtol=1e-10, atol=1e-13)
-    assert traced.loss_after == pytest.approx(network.loss(traced.theta_after, X, y, engine=engine), rel=1e-11)
+    np.testing.assert_allclose(
+        traced.theta_after, theta - traced.learning_rate * gradient, rtol=1e-10, atol=1e-13
+    )
+    assert traced.loss_after == pytest.approx(
+        network.loss(traced.theta_after, X, y, engine=engine), rel=1e-11
+    )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_each_error_signal_and_gradient_is_a_difference_of_the_loss(make_problem, likelihood, activation):
     """The upper part of the network, from s_l or h_l on, as a function that NumPy computes here."""
-    traced, _ = traced_and_problem(make_problem, likelihood, (cr.Dense(4, activation), cr.Dense(3, activation)), 3)
+    traced, _ = traced_and_problem(
+        make_problem, likelihood, (cr.Dense(4, activation), cr.Dense(3, activation)), 3
+    )
     r = ACTIVATIONS[activation].r
 
     def loss_from(level, s=None, h=None):
@@ -83,7 +93,8 @@ def test_each_error_signal_and_gradient_is_a_difference_of_the_loss(make_problem
         for given, found in (("s", layer.delta), ("h", layer.gradient_h)):
             at = getattr(layer, given)
             differences = [
-                (loss_from(layer.number, **{given: at + h}) - loss_from(layer.number, **{given: at - h})) / 2e-5
+                (loss_from(layer.number, **{given: at + h}) - loss_from(layer.number, **{given: at - h}))
+                / 2e-5
                 for h in step
             ]
             np.testing.assert_allclose(found, differences, rtol=1e-6, atol=1e-8)
@@ -98,7 +109,9 @@ def test_the_lines_are_numbered_and_follow_from_those_before(make_problem, likel
     assert {"N1", "N2", "N9", "N10", "N11", "N12", "N13"} < numbers
     assert numbers & {"N5", "N6", "N7", "N8"}
     w_3 = traced.layers[2].weight
-    np.testing.assert_allclose(values["s_1"], traced.layers[0].weight @ values["x"] + traced.layers[0].bias)  # N1
+    np.testing.assert_allclose(
+        values["s_1"], traced.layers[0].weight @ values["x"] + traced.layers[0].bias
+    )  # N1
     np.testing.assert_allclose(values["h_1"], np.tanh(values["s_1"]))  # N2
     np.testing.assert_allclose(values["∂loss/∂h_2"], w_3.T @ values["−e"])  # N10
     np.testing.assert_allclose(values["δ_2"], (values["s_2"] > 0) * values["∂loss/∂h_2"])  # N9
@@ -162,10 +175,15 @@ def test_a_missing_cell_is_none_and_is_called_missing(regressor, table, target):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("classes", [2, 4])
 def test_classifiers_are_traced_to_the_class_that_they_predict(table, target, classes):
-    labels = np.array(["a", "b", "c", "d"])[np.digitize(target, np.quantile(target, [0.4, 0.6, 0.8])) % classes]
+    labels = np.array(["a", "b", "c", "d"])[
+        np.digitize(target, np.quantile(target, [0.4, 0.6, 0.8])) % classes
+    ]
     for model, X in (
         (cr.TabularClassifier(hidden=(6,), epochs=3, random_state=0), table),
-        (cr.MLPClassifier([6], solver="lbfgs", max_iter=20, random_state=0), table[["rooms", "old"]].astype(float)),
+        (
+            cr.MLPClassifier([6], solver="lbfgs", max_iter=20, random_state=0),
+            table[["rooms", "old"]].astype(float),
+        ),
     ):
         model.fit(X, labels)
         for k in range(5):
@@ -183,11 +201,13 @@ def test_several_labels_and_several_numbers():
     classifier = cr.TabularClassifier(hidden=(4,), epochs=3, random_state=0).fit(X, labels)
     assert cr.trace(classifier, X[0], labels[0]).predicted == tuple(classifier.predict(X[:1])[0].tolist())
     regressor = cr.TabularRegressor(hidden=(4,), epochs=3, random_state=0).fit(X, numbers)
-    assert cr.trace(regressor, X[0], numbers[0]).predicted == pytest.approx(tuple(regressor.predict(X[:1])[0]), rel=1e-4)
+    assert cr.trace(regressor, X[0], numbers[0]).predicted == pytest.approx(
+        tuple(regressor.predict(X[:1])[0]), rel=1e-4
+    )
 
 
 BAD = [
-    (lambda net, t: cr.trace(net, [1.0, 2.0, 3.0], 0.5), "theta is missing"),
+    (lambda net, _: cr.trace(net, [1.0, 2.0, 3.0], 0.5), "theta is missing"),
     (lambda net, t: cr.trace(net, [1.0, 2.0], 0.5, theta=t), r"shape \(n_rows, 3\)"),
     (lambda net, t: cr.trace(net, [[1.0, 2.0, 3.0]] * 2, 0.5, theta=t), "row has 2 rows"),
     (lambda net, t: cr.trace(net, [1.0, np.nan, 3.0], 0.5, theta=t), "NaN or infinite"),
@@ -196,7 +216,7 @@ BAD = [
     (lambda net, t: cr.trace(net, [1.0, 2.0, 3.0], 0.5, theta=t[:-1]), "theta must be"),
     (lambda net, t: cr.trace(net, [1.0, 2.0, 3.0], 0.5, theta=t, learning_rate=0.0), "learning_rate"),
     (lambda net, t: cr.trace(net, [1e200, 2.0, 3.0], 0.5, theta=t), "loss of this row is inf"),
-    (lambda net, t: cr.trace("net", [1.0], 0.5), "model is a str"),
+    (lambda *_: cr.trace("net", [1.0], 0.5), "model is a str"),
 ]
 
 

@@ -80,5 +80,7 @@ def regressor(homes, price):
 
 @pytest.fixture(scope="session")
 def classifier(homes, price):
-    labels = np.array(["cheap", HOSTILE, "dear", "mad"])[np.digitize(price, np.quantile(price, [0.3, 0.6, 0.8]))]
+    labels = np.array(["cheap", HOSTILE, "dear", "mad"])[
+        np.digitize(price, np.quantile(price, [0.3, 0.6, 0.8]))
+    ]
     return cr.TabularClassifier(hidden=(5,), epochs=3, random_state=0).fit(homes, labels)

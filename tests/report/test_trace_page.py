@@ -1,4 +1,4 @@
-"""The trace page: its mathematics against Python's, in Node or a browser, and all that it does, in a browser."""
+"""The trace page: its mathematics against Python's, in Node or a browser, and what it does, in a browser."""
 
 import json
 import re
@@ -82,20 +82,25 @@ def test_a_likelihood_of_the_page_is_pythons(javascript, make_problem, name, out
 
 def test_the_page_encodes_every_cell_as_the_encoder_does(javascript, regressor, homes, price):
     found = []
-    for k in range(len(homes)):
+    for k in range(40):
         columns = page_data(cr.trace(regressor, homes.iloc[k], price[k]))["columns"]
         found.append([[column["kind"], column["cell"], column["settings"]] for column in columns])
     encoded = javascript(
-        "given.map((row) => row.flatMap(([kind, cell, settings]) => traceMath.ENCODINGS[kind](cell, settings)))", found
+        "given.map((row) => row.flatMap(([kind, ...cell]) => traceMath.ENCODINGS[kind](...cell)))",
+        found,
     )
-    np.testing.assert_allclose(encoded, regressor.encoder_.transform(homes, dtype="float64"), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        encoded, regressor.encoder_.transform(homes[:40], dtype="float64"), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_infinite_numbers_and_new_categories_are_encoded_as_python_does(javascript, regressor, homes, price):
     row = homes.iloc[[0]].assign(size=np.inf, street="a new street", sold=None, day=pd.NaT, rooms=-3)
     columns = page_data(cr.trace(regressor, row, price[0]))["columns"]
     given = [[column["kind"], column["cell"], column["settings"]] for column in columns]
-    encoded = javascript("given.flatMap(([kind, cell, settings]) => traceMath.ENCODINGS[kind](cell, settings))", given)
+    encoded = javascript(
+        "given.flatMap(([kind, cell, settings]) => traceMath.ENCODINGS[kind](cell, settings))", given
+    )
     np.testing.assert_allclose(encoded, regressor.encoder_.transform(row, dtype="float64")[0], rtol=1e-9)
 
 
@@ -122,7 +127,8 @@ class Laplace(Likelihood):
         return logits
 
 
-def network_trace(make_problem, likelihood, hidden=(cr.Dense(7, "gelu"), cr.Dense(4, "tanh", bias=False)), outputs=3):
+def network_trace(make_problem, likelihood):
+    hidden, outputs = (cr.Dense(7, "gelu"), cr.Dense(4, "tanh", bias=False)), 3
     problem = make_problem(likelihood, hidden, outputs=outputs, n_rows=1, n_inputs=5)
     y = problem.y[0] if problem.y.shape[1] > 1 else problem.y[0, 0]
     return cr.trace(problem.network, problem.X[0], y, theta=problem.theta.astype("float32"))
@@ -141,7 +147,8 @@ def open_trace(open_page, tmp_path):
 def shown_columns(page):
     """The numbers of the table of the step, column by column."""
     rows = page.eval_on_selector_all(
-        "#stage-values tbody tr", "rows => rows.map(row => [...row.querySelectorAll('[data-value]')].map(c => +c.dataset.value))"
+        "#stage-values tbody tr",
+        "rows => rows.map(row => [...row.querySelectorAll('[data-value]')].map(c => +c.dataset.value))",
     )
     return [np.array(column) for column in zip(*rows, strict=True)]
 
@@ -161,13 +168,15 @@ def expected_steps(traced):
         yield [layer.delta]
         yield [layer.gradient_inputs]
     norms = [
-        np.sqrt((layer.gradient_weight**2).sum() + (0 if layer.gradient_bias is None else (layer.delta**2).sum()))
+        np.sqrt(
+            (layer.gradient_weight**2).sum() + (0 if layer.gradient_bias is None else (layer.delta**2).sum())
+        )
         for layer in traced.layers
     ]
     yield [np.array(norms)]
 
 
-@pytest.mark.parametrize("likelihood", [*LIKELIHOODS, "own"])
+@pytest.mark.parametrize("likelihood", ["normal", "bernoulli", "categorical", "own"])
 def test_each_step_shows_the_numbers_that_python_computed(open_trace, make_problem, likelihood):
     if likelihood == "own":
         net = cr.Network(4, [cr.Dense(3, "elu")], likelihood=Laplace())
@@ -208,14 +217,18 @@ def test_a_unit_shows_its_sum_term_by_term(open_trace, make_problem):
     page.click("#next")
     for k in range(7):
         page.locator(f'.unit[data-layer="1"][data-unit="{k}"]').hover()
-        cells = page.eval_on_selector_all("#terms [data-value]", "cells => cells.map(cell => +cell.dataset.value)")
+        cells = page.eval_on_selector_all(
+            "#terms [data-value]", "cells => cells.map(cell => +cell.dataset.value)"
+        )
         w, b = traced.layers[0].weight[k], traced.layers[0].bias[k]
         products = sorted(w * traced.x, key=abs, reverse=True)
         np.testing.assert_allclose(cells[2:15:3], products, rtol=1e-9)
         np.testing.assert_allclose(cells[-2:], [b, traced.layers[0].s[k]], rtol=1e-9)
     page.locator("#chips button").nth(12).click()  # down to layer 1
     page.locator('.unit[data-layer="1"][data-unit="2"]').hover()
-    cells = page.eval_on_selector_all("#terms [data-value]", "cells => cells.map(cell => +cell.dataset.value)")
+    cells = page.eval_on_selector_all(
+        "#terms [data-value]", "cells => cells.map(cell => +cell.dataset.value)"
+    )
     products = sorted(traced.layers[1].weight[:, 2] * traced.layers[1].delta, key=abs, reverse=True)
     np.testing.assert_allclose(cells[2:12:3], products, rtol=1e-9)
     assert cells[-1] == pytest.approx(traced.layers[0].gradient_h[2], rel=1e-9)
@@ -226,7 +239,9 @@ def prediction_on(page):
 
 
 def gradients_on(page):
-    parts = page.eval_on_selector_all(".columns .slope", "parts => parts.flatMap(part => JSON.parse(part.dataset.value))")
+    parts = page.eval_on_selector_all(
+        ".columns .slope", "parts => parts.flatMap(part => JSON.parse(part.dataset.value))"
+    )
     return np.array(parts)
 
 
@@ -240,7 +255,9 @@ def test_a_changed_row_gives_the_prediction_and_the_gradients_of_python(open_tra
         np.testing.assert_allclose(gradients_on(page), traced.gradient_x, rtol=1e-7, atol=1e-12)
         shown = page.inner_text("#predicted").replace("−", "-").replace(",", "")
         assert float(shown) == pytest.approx(regressor.predict(row)[0], rel=1e-4)
-        assert float(page.get_attribute("#loss", "data-value")) == pytest.approx(traced.loss, rel=1e-8, abs=1e-12)
+        assert float(page.get_attribute("#loss", "data-value")) == pytest.approx(
+            traced.loss, rel=1e-8, abs=1e-12
+        )
 
     agrees(row)
     page.locator("#columns input[type=text]").nth(0).fill("171.5")
@@ -249,7 +266,12 @@ def test_a_changed_row_gives_the_prediction_and_the_gradients_of_python(open_tra
     page.locator("#columns input[type=text]").nth(0).fill("")  # missing
     row["size"] = np.nan
     agrees(row)
-    for place, name, value in ((0, homes.columns[2], "green"), (1, "street", "street 7"), (2, "old", "True"), (3, "sold", "(missing)")):
+    for place, name, value in (
+        (0, homes.columns[2], "green"),
+        (1, "street", homes["street"].mode()[0]),
+        (2, "old", "True"),
+        (3, "sold", "(missing)"),
+    ):
         page.locator("#columns select").nth(place).select_option(label=value)
         row[name] = {"True": True, "(missing)": None}.get(value, value)
         agrees(row)
@@ -301,7 +323,8 @@ def test_a_likelihood_of_ones_own_is_shown_and_the_page_says_what_it_cannot_do(o
     page.locator("#columns input[type=text]").nth(0).fill("2")
     assert page.inner_text("#loss") == "–"
     page.locator("#chips button").nth(2).click()  # the logits go on
-    expected = net.forward(traced.row.theta.astype("float64"), np.array([[2.0, -1.0]]))[0]
+    theta = traced.row.theta.astype("float64")
+    expected = net.forward(theta, np.array([[2.0, -1.0]]), engine="reference")[0]
     np.testing.assert_allclose(shown_columns(page)[0], expected, rtol=1e-9)
     page.locator("#chips button").nth(3).click()
     assert "no formula of the likelihood" in page.inner_text("#values")
@@ -328,13 +351,15 @@ def test_all_of_it_works_from_the_keyboard(open_trace, regressor, homes, price):
     assert "looked-at" in page.get_attribute(f'.unit[data-layer="1"][data-unit="{focused[1]}"]', "class")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (400, "light"), (400, "dark")])
-def test_no_rule_of_accessibility_is_broken_and_nothing_sticks_out(open_trace, classifier, homes, width, scheme):
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (400, "dark")])
+def test_no_rule_of_accessibility_is_broken_and_nothing_sticks_out(
+    open_trace, classifier, homes, width, scheme
+):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_trace(cr.trace(classifier, homes.iloc[3], "mad"), width=width, scheme=scheme)
     page.click("#descend")
-    for place in (0, 1, 4, 7, 9, 13):
-        page.locator("#chips button").nth(min(place, page.locator("#chips button").count() - 1)).click()
+    for place in (1, 4, 8, 10, 13):
+        page.locator("#chips button").nth(min(place, 11)).click()
         broken = axe.run(page).response["violations"]
         assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in broken] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width

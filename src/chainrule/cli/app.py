@@ -246,7 +246,7 @@ def trace(
 @app.command(epilog=_examples("chainrule inspect houses.safetensors"))
 @console.command
 def inspect(model: Model) -> None:
-    """Say what is in a model file: what it predicts from which columns, its network, and how it was fitted."""
+    """Say what is in a model file: its target, its columns, its network, and how it was fitted."""
     from chainrule.cli import looking  # noqa: PLC0415 (heavy: help and version do without)
 
     looking.inspect(model)

@@ -31,11 +31,14 @@ def trace(model_path: Path, data: Path, row: int, html: Path | None, learning_ra
     inputs = inputs_of(model, table, str(data))
     if row >= table.num_rows:
         raise InputError(
-            f"--row {row} does not exist: {data} has {table.num_rows:,} rows, so give 0 to {table.num_rows - 1}."
+            f"--row {row} does not exist: {data} has {table.num_rows:,} rows, "
+            f"so give 0 to {table.num_rows - 1}."
         )
     value = table[target][row].as_py()
     if value is None:
-        raise InputError(f"row {row} of {data} has no {target}: a trace needs the target, so take another row.")
+        raise InputError(
+            f"row {row} of {data} has no {target}: a trace needs the target, so take another row."
+        )
     if hasattr(model, "classes_"):  # a class may be text in one file and a number in another
         value = model.classes_[class_numbers(np.array([value]), model.classes_)[0]]
     traced = chainrule.trace(model, inputs.slice(row, 1), value, learning_rate=learning_rate)

@@ -35,12 +35,13 @@ def network_html(network: Network) -> str:
     """Return a table of a network's layers for a notebook; colours are the notebook's own."""
     rows = "".join(_line("td", row) for row in layer_rows(network))
     caption = (
-        f"Network: {network.n_inputs:,} inputs → {network.n_logits:,} logits, {network.n_parameters:,} parameters, "
-        f"{escape(repr(network.likelihood))}"
+        f"Network: {network.n_inputs:,} inputs → {network.n_logits:,} logits, "
+        f"{network.n_parameters:,} parameters, {escape(repr(network.likelihood))}"
     )
+    heads = _line("th", ("layer", "w", "parameters"))
     return (
         f'<div><div style="font-weight: 600">{caption}</div>'
-        f"<table><thead>{_line('th', ('layer', 'w', 'parameters'))}</thead><tbody>{rows}</tbody></table></div>"
+        f"<table><thead>{heads}</thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -110,7 +110,7 @@ def read_row(model: Any, row: Any, y: Any, theta: Array | None) -> Row:
     if isinstance(model, Network):
         if theta is None:
             raise InputError(
-                "theta is missing: a Network holds no parameters, so give trace(network, row, y, theta=theta)."
+                "theta is missing: a Network holds no parameters; call trace(net, row, y, theta=theta)."
             )
         return _row_of_network(model, model._checked_theta(theta), row, y)
     if not isinstance(model, NetworkEstimator):
@@ -128,7 +128,7 @@ def read_row(model: Any, row: Any, y: Any, theta: Array | None) -> Row:
 
 def _row_of_network(network: Network, theta: Array, row: Any, y: Any) -> Row:
     try:
-        x = np.asarray(row, dtype=np.float64)
+        x: Array = np.asarray(row, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"row must hold numbers, one for each input of the network: {error}.") from None
     x = network._checked_rows(np.empty(0), x[None] if x.ndim == 1 else x)
@@ -248,12 +248,14 @@ def _target_of_model(model: NetworkEstimator, y: Any) -> TargetOfRow:
     encoded = values if target is None else target.encode(values)
     prepared = likelihood.prepare(encoded, 1)[0]
     n_columns = likelihood.n_columns
-    scaled = isinstance(target, Scaling)
+    location, scale = np.zeros(n_columns), np.ones(n_columns)
+    if isinstance(target, Scaling):
+        location, scale = target.location, target.scale
     return TargetOfRow(
         name=getattr(model, "target_name_", None) or "y",
         value=_shown_target(y),
         y=prepared,
         classes=tuple(map(str, target.labels.tolist())) if isinstance(target, Classes) else (),
-        location=target.location if scaled else np.zeros(n_columns),
-        scale=target.scale if scaled else np.ones(n_columns),
+        location=location,
+        scale=scale,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.errors import InputError
 from chainrule.inspection.rows import ColumnOfRow, Row, TargetOfRow, read_row
+from chainrule.inspection.text import aligned, named, number, shown, values_in_short
 from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 
@@ -21,7 +22,6 @@ GENERAL_FORM = "N8"
 # A step is short enough when the loss falls by at least this share of what the slope promises
 # (Armijo, 1966): a half is the bottom of a parabola, a quarter leaves room for other curves.
 SHARE_OF_SLOPE = 0.25
-MOST_SHOWN = 8  # entries of a quantity in a line of the printed table
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,8 +100,8 @@ class Quantity:
 class Trace:
     """Every quantity of the notes for one row. It prints as a table.
 
-    All is computed in float64 by the equations as they stand in `chainrule.architecture.equations`, without dropout
-    or penalty.
+    All is computed in float64 by the equations as they stand in `chainrule.architecture.equations`,
+    without dropout or penalty.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ class Trace:
 
     @property
     def gradient(self) -> Array:
-        """g = ∂loss/∂θ (n_parameters,)."""
+        """The gradient ∂loss/∂θ (n_parameters,)."""
         return gradient_of_theta(self.layers)
 
     def quantities(self) -> Iterator[Quantity]:
@@ -202,7 +202,7 @@ class Trace:
         for layer in reversed(self.layers):
             yield from _backward_lines(layer, self.layers[-1].number)
         g = self.gradient
-        yield Quantity("N13", "‖g‖", "the length of the gradient", np.linalg.norm(g)[None])
+        yield Quantity("N13", "‖g‖", "the length of the gradient", np.array([np.linalg.norm(g)]))
         yield Quantity("N13", "η", "the length of the step over ‖g‖", np.array([self.learning_rate]))
         yield Quantity("N13", "θ − η g", "one step of gradient descent", self.theta_after)
         yield Quantity("N13", "loss after", "of this row, with it", np.array([self.loss_after]))
@@ -211,7 +211,11 @@ class Trace:
         number = EQUATION_OF_LOSS.get(self.likelihood.name, GENERAL_FORM)
         target = self.target
         scaled = (target.scale != 1).any() or (target.location != 0).any()
-        how = f"({target.name} − {_values(target.location)}) / {_values(target.scale)}" if scaled else "the target"
+        how = (
+            f"({target.name} − {values_in_short(target.location)}) / {values_in_short(target.scale)}"
+            if scaled
+            else "the target"
+        )
         yield Quantity("", "y", how, target.y)
         yield Quantity(number, "ŷ", f"E[y given s], {self.likelihood.name}", self.prediction)
         yield Quantity(number, "loss", "−log p(y given s), less what is dropped", np.array([self.loss]))
@@ -225,7 +229,7 @@ class Trace:
 
     def __str__(self) -> str:
         columns = [
-            (column.name, shown(column.value), column.kind, _named(column.input_names, column.inputs))
+            (column.name, shown(column.value), column.kind, named(column.input_names, column.inputs))
             for column in self.columns
         ]
         lines = [
@@ -234,7 +238,7 @@ class Trace:
                 quantity.symbol,
                 quantity.formula,
                 "×".join(map(str, quantity.values.shape)),
-                _values(quantity.values),
+                values_in_short(quantity.values),
             )
             for quantity in self.quantities()
         ]
@@ -245,9 +249,9 @@ class Trace:
         )
         return "\n".join(
             [
-                *_aligned(("column", "value", "kind", "inputs"), columns),
+                *aligned(("column", "value", "kind", "inputs"), columns),
                 "",
-                *_aligned(("", "quantity", "", "shape", "values"), lines),
+                *aligned(("", "quantity", "", "shape", "values"), lines),
                 "",
                 last,
             ]
@@ -310,8 +314,8 @@ def trace(
     layers, loss = _pass(network, start, read.x, read.target.y)
     if not np.isfinite(loss):
         raise InputError(
-            f"The loss of this row is {loss}: its logits are {_values(layers[-1].h)}, too far from y = "
-            f"{_values(read.target.y)} for a finite loss, so there is nothing to trace back."
+            f"The loss of this row is {loss}: its logits are {values_in_short(layers[-1].h)}, "
+            f"too far from y = {values_in_short(read.target.y)} for a finite loss."
         )
     g = gradient_of_theta(layers)
     eta = _step_length(network, start, g, read, loss) if learning_rate is None else float(learning_rate)
@@ -335,9 +339,7 @@ def gradient_of_theta(layers: Sequence[LayerTrace]) -> Array:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported by the caller
-def _pass(
-    network: Network, theta: Array, x: Array, y: NDArray[Any]
-) -> tuple[tuple[LayerTrace, ...], float]:
+def _pass(network: Network, theta: Array, x: Array, y: NDArray[Any]) -> tuple[tuple[LayerTrace, ...], float]:
     """Go forward and back through the network with one row; return its layers and its loss."""
     parameters = network.architecture.unpack(theta)
     functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
@@ -407,50 +409,3 @@ def _backward_lines(layer: LayerTrace, top: int) -> Iterator[Quantity]:
     if layer.gradient_bias is not None:
         yield Quantity("N12", f"∂loss/∂b_{n}", f"δ_{n}", layer.gradient_bias)
     yield Quantity("N10", f"∂loss/∂{below}", f"δ_{n}ᵀ w_{n}", layer.gradient_inputs)
-
-
-# ── Text ──
-
-
-def number(value: float) -> str:
-    """Return a number in four digits."""
-    return f"{value:.4g}".replace("-", "−")
-
-
-def shown(value: Any) -> str:
-    """Return a cell, a target or a prediction for a person."""
-    if value is None:
-        return "missing"
-    if isinstance(value, tuple):
-        return ", ".join(map(shown, value))
-    return f"{value:.6g}".replace("-", "−") if isinstance(value, float) else str(value)
-
-
-def _values(values: NDArray[Any]) -> str:
-    """Return the first entries; of many the largest in size and how many there are."""
-    flat = np.asarray(values, dtype=np.float64).ravel()
-    if len(flat) <= MOST_SHOWN:
-        return "  ".join(map(number, flat))
-    largest = np.unravel_index(int(np.abs(flat).argmax()), np.shape(values))
-    place = ", ".join(str(int(k)) for k in largest)
-    first = "  ".join(map(number, flat[: MOST_SHOWN - 4]))
-    return f"{first}  …; furthest from 0: {number(float(np.asarray(values)[largest]))} at [{place}]"
-
-
-def _named(names: Sequence[str], values: Array) -> str:
-    """Return inputs by name, those of 0 left out where there are many."""
-    pairs = list(zip(names, values, strict=True))
-    if not pairs:
-        return "left out"
-    kept = [pair for pair in pairs if pair[1] != 0] if len(pairs) > 2 else pairs
-    zeros = len(pairs) - len(kept)
-    text = [f"{name}: {number(value)}" for name, value in kept]
-    return "  ".join([*text, f"({zeros} more are 0)"] if zeros else text)
-
-
-def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [min(40, max(map(len, column))) for column in zip(head, *rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *rows)
-    ]

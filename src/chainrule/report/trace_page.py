@@ -11,7 +11,7 @@ import numpy as np
 import chainrule
 from chainrule.errors import InputError
 from chainrule.inspection import ColumnOfRow, Trace
-from chainrule.inspection.trace import number, shown
+from chainrule.inspection.text import number, shown
 from chainrule.report.page import environment
 
 REACH = 3.0  # a slider goes so many scales to both sides of a column's centre
@@ -20,9 +20,10 @@ REACH = 3.0  # a slider goes so many scales to both sides of a column's centre
 def write_trace(path: str | PathLike[str], trace: Trace) -> None:
     """Write the page of a trace: one HTML file that needs nothing else and computes its numbers itself.
 
-    The page draws the network and steps x → h_1 → … → s → ŷ → loss → −e → δ_L → … → ∂loss/∂x with the equation of each
-    step and this row's numbers in it. Inputs can be changed and steps of descent be taken. It holds all
-    weights, in base64.
+    The page draws the network and steps x → h_1 → … → s → ŷ → loss → −e → δ_L → … → ∂loss/∂x with the
+    equation of each step and this row's numbers in it. Inputs can be changed and steps of descent be taken.
+    It holds all weights, in base64. Of a likelihood that the page has no formula of, it shows what Python
+    computed, and says so.
 
     Parameters
     ----------
@@ -66,8 +67,9 @@ def lead_of(trace: Trace) -> str:
     layers = [f"{layer.n_inputs}" for layer in trace.network.architecture.dense]
     widths = " → ".join([*layers, str(trace.network.n_logits)])
     return (
-        f"{len(trace.columns)} columns, a network of {widths} units with {trace.network.n_parameters:,} parameters, "
-        f"{trace.likelihood!r}. Follow one row up to its prediction, and its error back down to every input."
+        f"{len(trace.columns)} columns, a network of {widths} units with "
+        f"{trace.network.n_parameters:,} parameters, {trace.likelihood!r}. "
+        "Follow one row up to its prediction, and its error back down to every input."
     )
 
 
@@ -78,7 +80,12 @@ def page_data(trace: Trace) -> dict[str, Any]:
     return {
         "likelihood": trace.likelihood.name,
         "layers": [
-            {"units": layer.units, "inputs": layer.n_inputs, "activation": layer.activation, "bias": layer.bias}
+            {
+                "units": layer.units,
+                "inputs": layer.n_inputs,
+                "activation": layer.activation,
+                "bias": layer.bias,
+            }
             for layer in trace.network.architecture.dense
         ],
         "theta": base64.b64encode(theta.tobytes()).decode("ascii"),
@@ -139,7 +146,9 @@ def _column(column: ColumnOfRow) -> dict[str, Any]:
         "how": _how(column),
     }
     if column.kind in {"number", "input"}:
-        centre, scale = (0.0, 1.0) if column.kind == "input" else (settings["centre"], settings["scale"] or 1.0)
+        centre, scale = (
+            (0.0, 1.0) if column.kind == "input" else (settings["centre"], settings["scale"] or 1.0)
+        )
         values = [centre - REACH * scale, centre + REACH * scale, *([] if cell is None else [cell])]
         described |= {"low": min(values), "high": max(values)}
         if isinstance(column.value, int):
@@ -182,7 +191,7 @@ def _how(column: ColumnOfRow) -> str:
         return f"left out: {settings['note']}"
     if column.kind == "number" and settings["scale"] > 0:
         centre, scale = number(settings["centre"]), number(settings["scale"])
-        return f"Numbers are shifted by the median {centre}, divided by the spread {scale} and smoothly clipped to ±3."
+        return f"Numbers become (x − {centre}) / {scale}, smoothly clipped to ±3."
     if column.kind == "datetime":
         return "Dates become a trend, and sine and cosine of their place in the year, the week and the day."
     if column.kind in {"category", "boolean"}:

@@ -73,7 +73,8 @@ const traceDrawing = (() => {
       const top = this.sizes.length - 1;
       const name = svg("text", { x: this.x[l] + PILL.width / 2, y: 16, class: "layer-name" });
       name.append(l === 0 ? "x" : l === top ? "s" : "h", ...(l && l < top ? [svg("tspan", { dy: 4, class: "index" }, `${l}`)] : []));
-      const what = l === 0 ? "inputs" : l === top ? "logits" : this.layers[l - 1].activation;
+      const plural = size === 1 ? "" : "s";
+      const what = l === 0 ? `input${plural}` : l === top ? `logit${plural}` : this.layers[l - 1].activation;
       root.append(name, svg("text", { x: this.x[l] + PILL.width / 2, y: 33, class: "layer-what" }, `${size} ${what}`));
       const units = this.drawn[l];
       units.forEach((k, place) => {

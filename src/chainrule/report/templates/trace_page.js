@@ -318,6 +318,15 @@
     renderValues(stage);
     renderUnit();
     renderDrawing();
+    makeReachable();
+  }
+
+  // What is too wide for its place can be scrolled, from the keyboard too.
+  function makeReachable() {
+    for (const box of document.querySelectorAll(".equation .scroll")) {
+      if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
+      else box.removeAttribute("tabindex");
+    }
   }
 
   function renderValues(stage) {
