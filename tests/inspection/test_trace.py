@@ -172,6 +172,18 @@ def test_a_missing_cell_is_none_and_is_called_missing(regressor, table, target):
     assert "missing" in str(traced).splitlines()[1]
 
 
+def own_probability(model, row, label):
+    """What the network itself says, without the model's temperature."""
+    temperature = getattr(model, "temperature_", None)
+    if temperature is not None:
+        assert temperature != 1
+        model.temperature_ = 1.0
+    p = model.predict_proba(row)[0, list(model.classes_).index(label)]
+    if temperature is not None:
+        model.temperature_ = temperature
+    return p
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("classes", [2, 4])
 def test_classifiers_are_traced_to_the_class_that_they_predict(table, target, classes):
@@ -190,8 +202,11 @@ def test_classifiers_are_traced_to_the_class_that_they_predict(table, target, cl
             traced = cr.trace(model, X.iloc[[k]], labels[k])
             assert traced.predicted == model.predict(X.iloc[[k]])[0]
             assert traced.target.classes == tuple(model.classes_)
-            p = model.predict_proba(X.iloc[[k]])[0, list(model.classes_).index(labels[k])]
-            assert traced.loss == pytest.approx(-np.log(p), rel=1e-4)
+            p = model.predict_proba(X.iloc[[k]])[0]
+            np.testing.assert_allclose(traced.calibrated, p[-len(traced.calibrated) :], rtol=1e-4, atol=1e-7)
+            assert traced.loss == pytest.approx(
+                -np.log(own_probability(model, X.iloc[[k]], labels[k])), rel=1e-4
+            )
 
 
 def test_several_labels_and_several_numbers():

@@ -63,6 +63,10 @@ class TargetOfRow:
         The names of the classes, or of the labels; empty for numbers.
     location, scale : (n_columns,), float64
         A number of the network's scale, z, stands for location + scale · z.
+    multilabel : bool
+        Whether each class is a question of its own: several labels a row.
+    temperature : float
+        What a model divides the logits by for its probabilities; 1 where it leaves them as they are.
     """
 
     name: str
@@ -71,6 +75,8 @@ class TargetOfRow:
     classes: tuple[str, ...]
     location: Array
     scale: Array
+    multilabel: bool = False
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,7 @@ def _row_of_network(network: Network, theta: Array, row: Any, y: Any) -> Row:
 
 def _plain(model: Any, row: Any) -> tuple[ColumnOfRow, ...]:
     """Return the columns of a row for a model that works on arrays."""
+    row = row.toarray() if hasattr(row, "toarray") else row  # sparse
     array = row if hasattr(row, "columns") else np.atleast_2d(np.asarray(row))
     checked = validate_data(model, array, dtype=np.float64, reset=False)
     _require_one(len(checked))
@@ -258,4 +265,6 @@ def _target_of_model(model: NetworkEstimator, y: Any) -> TargetOfRow:
         classes=tuple(map(str, target.labels.tolist())) if isinstance(target, Classes) else (),
         location=location,
         scale=scale,
+        multilabel=getattr(target, "multilabel", False),
+        temperature=float(getattr(model, "temperature_", 1.0)),
     )

@@ -170,18 +170,18 @@ class Trace:
     @property
     def predicted(self) -> Any:
         """The prediction as the model gives it: a number in the target's unit, a class, or a tuple."""
-        classes, mean = self.target.classes, self.prediction
-        if self.has_labels:
+        target, mean = self.target, self.prediction
+        if target.multilabel:
             return tuple(int(p > 0.5) for p in mean)
-        if classes:
-            return classes[int(mean.argmax()) if len(mean) > 1 else int(mean[0] > 0.5)]
-        values = (self.target.location + self.target.scale * mean).tolist()
+        if target.classes:
+            return target.classes[int(mean.argmax()) if len(mean) > 1 else int(mean[0] > 0.5)]
+        values = (target.location + target.scale * mean).tolist()
         return values[0] if len(values) == 1 else tuple(values)
 
     @property
-    def has_labels(self) -> bool:
-        """Whether each class is a question of its own: several labels a row."""
-        return len(self.target.classes) == len(self.target.y)
+    def calibrated(self) -> Array:
+        """ŷ from the logits divided by the model's temperature: what `predict_proba` is made of."""
+        return self.likelihood.mean(self.logits[None] / self.target.temperature)[0]
 
     @property
     def gradient_x(self) -> Array:
@@ -218,6 +218,9 @@ class Trace:
         )
         yield Quantity("", "y", how, target.y)
         yield Quantity(number, "ŷ", f"E[y given s], {self.likelihood.name}", self.prediction)
+        if target.temperature != 1:
+            how = f"E[y given s / {target.temperature:.4g}], the model's calibrated probability"
+            yield Quantity("", "ŷ_T", how, self.calibrated)
         yield Quantity(number, "loss", "−log p(y given s), less what is dropped", np.array([self.loss]))
         yield Quantity(number, "−e", "∂loss/∂s", self.minus_e)
 

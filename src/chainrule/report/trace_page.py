@@ -108,7 +108,7 @@ def _target(trace: Trace) -> dict[str, Any]:
     """Return how the target is shown and changed; ``kind`` is as in `Trace.predicted`."""
     target, y = trace.target, trace.target.y
     invalid = trace.likelihood.invalid
-    kind = "numbers" if not target.classes else "labels" if trace.has_labels else "classes"
+    kind = "numbers" if not target.classes else "labels" if target.multilabel else "classes"
     scaled = bool((target.scale != 1).any() or (target.location != 0).any())
     return {
         "name": target.name,
@@ -117,6 +117,7 @@ def _target(trace: Trace) -> dict[str, Any]:
         "y": [int(value) if kind == "classes" else float(value) for value in y],
         "location": target.location.tolist(),
         "scale": target.scale.tolist(),
+        "temperature": target.temperature,
         "low": 0 if invalid(np.full((1, len(y)), -1.0)).any() else None,
         "high": 1 if invalid(np.full((1, len(y)), 2.0)).any() else None,
         "note": f"on the network's scale: y = {', '.join(map(number, y))}" if scaled else "",
@@ -129,7 +130,7 @@ def _outputs(trace: Trace) -> list[str]:
     if len(classes) == n_logits:
         return list(classes)
     if n_logits == 1:
-        return [classes[1] if len(classes) == 2 else trace.target.name]
+        return [classes[-1] if classes else trace.target.name]
     return [f"{trace.target.name} {k}" for k in range(n_logits)]
 
 

@@ -83,9 +83,16 @@
     const { kind, classes } = data.target;
     if (kind === "numbers") return inUnits(prediction).map((value) => format(value, 5)).join(", ");
     if (kind === "labels") return classes.filter((_, k) => prediction[k] > 0.5).join(", ") || "none";
-    const p = prediction.length === 1 ? [1 - prediction[0], prediction[0]] : prediction;
+    const mean = calibrated(prediction);
+    const p = mean.length > 1 ? mean : classes.length > 1 ? [1 - mean[0], mean[0]] : [1];
     const best = p.indexOf(Math.max(...p));
     return `${classes[best]} (${format(100 * p[best], 3)} %)`;
+  }
+
+  // A classifier may divide the logits by a temperature, found on rows that it set aside.
+  function calibrated(prediction) {
+    const { temperature } = data.target;
+    return known && temperature !== 1 ? traceMath.LIKELIHOODS[data.likelihood].mean(state.result.logits.map((s) => s / temperature)) : prediction;
   }
 
   function actualText() {
@@ -457,6 +464,7 @@
     $("loss").textContent = format(loss, 5);
     $("loss").dataset.value = `${loss}`;
     $("predicted").dataset.value = JSON.stringify(prediction);
+    $("predicted-note").textContent = data.target.temperature === 1 ? "" : `with the logits divided by the temperature ${format(data.target.temperature)}`;
     $("loss-note").textContent = state.losses.length > 1 ? `after ${state.losses.length - 1} ${state.losses.length === 2 ? "step" : "steps"}` : data.target.note;
   }
 
