@@ -72,10 +72,18 @@ def forward(
 # ── The top layer: what is between s and y. Each gives the loss a row, and −e = ∂loss/∂s a row ─────────
 
 
+def over_outputs(losses: Array, minus_e: Array, y: Array) -> tuple[Array, Array]:
+    """Return the loss a row, the sum over its outputs, and −e: a missing y (NaN) counts for nothing."""
+    missing = np.isnan(y)
+    if missing.any():
+        losses, minus_e = np.where(missing, 0, losses), np.where(missing, 0, minus_e)
+    return losses.sum(axis=1), minus_e
+
+
 def normal(s: Array, y: Array) -> tuple[Array, Array]:
     """N5: y ~ Normal(s, 1): loss = ½|y − s|², ∂loss/∂s = −(y − s) = −e."""
     minus_e = s - y
-    return 0.5 * (minus_e * minus_e).sum(axis=1), minus_e
+    return over_outputs(0.5 * (minus_e * minus_e), minus_e, y)
 
 
 def bernoulli(s: Array, y: Array) -> tuple[Array, Array]:
@@ -88,7 +96,7 @@ def bernoulli(s: Array, y: Array) -> tuple[Array, Array]:
     log1p_t, less, more = np.log1p(t), t / (1 + t), 1 / (1 + t)
     loss = y * (np.maximum(-s, 0) + log1p_t) + (1 - y) * (np.maximum(s, 0) + log1p_t)
     minus_e = (1 - y) * np.where(s >= 0, more, less) - y * np.where(s >= 0, less, more)
-    return loss.sum(axis=1), minus_e
+    return over_outputs(loss, minus_e, y)
 
 
 def categorical(s: Array, y: NDArray[np.integer[Any]]) -> tuple[Array, Array]:
@@ -109,11 +117,28 @@ def categorical(s: Array, y: NDArray[np.integer[Any]]) -> tuple[Array, Array]:
     return loss, minus_e
 
 
+def smoothed(
+    s: Array, loss: Array, minus_e: Array, y: NDArray[np.integer[Any]], epsilon: float
+) -> tuple[Array, Array]:
+    """N7 with the target 1 − ε + ε/C for class y and ε/C for the others, from the loss and −e of N7.
+
+    loss = (1 − ε) loss_y + ε/C Σ loss_c, where loss_c = loss_y + s_y − s_c is the loss were it class c.
+    """
+    share = s.dtype.type(epsilon / s.shape[1])
+    s_y = s[np.arange(len(s)), y][:, None]
+    p = minus_e.copy()
+    p[np.arange(len(s)), y] += 1
+    others = (loss[:, None] + (s_y - s)).sum(axis=1)
+    return (1 - s.dtype.type(epsilon)) * loss + share * others, (1 - s.dtype.type(epsilon)) * minus_e + (
+        s.dtype.type(epsilon) * p - share
+    )
+
+
 def poisson(s: Array, y: Array) -> tuple[Array, Array]:
     """N8 with A = e^s: y ~ Poisson(e^s): loss = A(s) − y s, ∂loss/∂s = A'(s) − y = −e."""
     mean = np.exp(s)
     # where e^s is too large for a float, so is the loss, whatever y s is
-    return np.where(np.isinf(mean), mean, mean - y * s).sum(axis=1), mean - y
+    return over_outputs(np.where(np.isinf(mean), mean, mean - y * s), mean - y, y)
 
 
 # ── Backward: the chain rule, from the top down ───────────────────────────────────────────────────────

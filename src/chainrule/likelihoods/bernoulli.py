@@ -1,14 +1,17 @@
 """N6: two classes, or several labels."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import equations
 from chainrule.architecture.activations import sigmoid
-from chainrule.likelihoods.base import Array, IndependentOutputs
+from chainrule.likelihoods.base import Array, IndependentOutputs, squeezed
+
+if TYPE_CHECKING:
+    from chainrule.likelihoods.distributions import Distribution
 
 
 @final
@@ -42,5 +45,14 @@ class Bernoulli(IndependentOutputs):
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
         return equations.bernoulli(logits, y.astype(logits.dtype, copy=False))
 
-    def mean(self, logits: Array) -> Array:
+    def mean(self, logits: Array, scales: Array | None = None) -> Array:
+        del scales
         return sigmoid(logits)
+
+    def distribution(self, logits: Array, scales: Array | None = None) -> "Distribution":
+        del scales
+        from scipy import stats  # noqa: PLC0415 (heavy, and wanted for predictions only)
+
+        from chainrule.likelihoods.distributions import Discrete  # noqa: PLC0415 (as SciPy)
+
+        return Discrete(stats.bernoulli(squeezed(sigmoid(logits.astype(np.float64)))))

@@ -1,0 +1,428 @@
+"""Predictive distributions: what a prediction says about y, row by row."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from chainrule.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+class Distribution(ABC):
+    """The distribution of y in each row: all arrays have its ``shape``, (n,) or (n, n_outputs).
+
+    A continuous one has ``pdf`` and ``logpdf``, a discrete one ``pmf`` and ``logpmf``; `log_density` is the one
+    of the two that it has.
+    """
+
+    discrete: bool
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """(n,), or (n, n_outputs)."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Array:
+        """E[y]."""
+
+    @property
+    @abstractmethod
+    def variance(self) -> Array:
+        """Var[y]."""
+
+    @abstractmethod
+    def cdf(self, y: ArrayLike) -> Array:
+        """Return P(Y ≤ y) for y that has the shape, or is broadcast to it."""
+
+    @abstractmethod
+    def log_density(self, y: ArrayLike) -> Array:
+        """Return the log of the density at y, or of the probability of y."""
+
+    @abstractmethod
+    def _quantile(self, q: Array) -> Array:
+        """Return the quantiles at levels that have the shape."""
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Return the quantiles at the levels q, at least 0 and at most 1: the shape, then that of q."""
+        levels = np.asarray(q, dtype=np.float64)
+        if not ((levels >= 0) & (levels <= 1)).all():
+            raise InputError(f"q={q!r}: levels of quantiles must be at least 0 and at most 1.")
+        found = [self._quantile(np.full(self.shape, level)) for level in levels.ravel()]
+        return np.stack(found, axis=-1).reshape(*self.shape, *levels.shape) if found else np.empty(
+            (*self.shape, *levels.shape)
+        )
+
+    def interval(self, coverage: float) -> Array:
+        """Return the lower and the upper end of the central interval: the shape, then 2."""
+        if not 0 < coverage < 1:
+            raise InputError(f"coverage={coverage!r}: it must be above 0 and below 1.")
+        return self.quantile([(1 - coverage) / 2, (1 + coverage) / 2])
+
+    def sample(self, n: int = 1, seed: int | None = None) -> NDArray[Any]:
+        """Return n draws of each: (n, *shape). The same seed gives the same draws."""
+        return self._sample(n, np.random.default_rng(seed))
+
+    def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
+        levels = rng.uniform(size=(n, *self.shape))
+        return np.stack([self._quantile(level) for level in levels]) if n else levels
+
+    def _given(self, y: ArrayLike) -> Array:
+        return np.broadcast_to(np.asarray(y, dtype=np.float64), self.shape)
+
+    def pdf(self, y: ArrayLike) -> Array:
+        """Return the density at y; a discrete distribution has `pmf`."""
+        return np.exp(self.logpdf(y))
+
+    def logpdf(self, y: ArrayLike) -> Array:
+        """Return the log of the density at y; a discrete distribution has `logpmf`."""
+        if self.discrete:
+            raise InputError("A discrete distribution has no density: ask for pmf or logpmf.")
+        return self.log_density(y)
+
+    def pmf(self, y: ArrayLike) -> Array:
+        """Return the probability of y; a continuous distribution has `pdf`."""
+        return np.exp(self.logpmf(y))
+
+    def logpmf(self, y: ArrayLike) -> Array:
+        """Return the log of the probability of y; a continuous distribution has `logpdf`."""
+        if not self.discrete:
+            raise InputError("A continuous distribution has no probabilities: ask for pdf or logpdf.")
+        return self.log_density(y)
+
+
+class _OfSciPy(Distribution):
+    """One of scipy.stats, with an array for each of its parameters.
+
+    Parameters
+    ----------
+    frozen : frozen distribution of scipy.stats
+        With parameters of the shape.
+    """
+
+    def __init__(self, frozen: Any) -> None:
+        self.frozen = frozen
+        self._shape = np.shape(frozen.mean())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def mean(self) -> Array:
+        return np.asarray(self.frozen.mean(), dtype=np.float64)
+
+    @property
+    def variance(self) -> Array:
+        return np.asarray(self.frozen.var(), dtype=np.float64)
+
+    def cdf(self, y: ArrayLike) -> Array:
+        return np.asarray(self.frozen.cdf(self._given(y)))
+
+    def _quantile(self, q: Array) -> Array:
+        return np.asarray(self.frozen.ppf(q), dtype=np.float64)
+
+    def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
+        return np.asarray(self.frozen.rvs(size=(n, *self.shape), random_state=rng))
+
+
+class Continuous(_OfSciPy):
+    """A continuous distribution of scipy.stats."""
+
+    discrete = False
+
+    def log_density(self, y: ArrayLike) -> Array:
+        return np.asarray(self.frozen.logpdf(self._given(y)))
+
+
+class Discrete(_OfSciPy):
+    """A distribution of counts of scipy.stats."""
+
+    discrete = True
+
+    def log_density(self, y: ArrayLike) -> Array:
+        return np.asarray(self.frozen.logpmf(self._given(y)))
+
+
+class ClassDistribution(Distribution):
+    """The distribution of a class number 0 … C − 1.
+
+    Parameters
+    ----------
+    probabilities : (n, n_classes)
+        They add up to 1.
+    """
+
+    discrete = True
+
+    def __init__(self, probabilities: ArrayLike) -> None:
+        self.probabilities = np.asarray(probabilities, dtype=np.float64)
+        self._cumulated = np.minimum(np.cumsum(self.probabilities, axis=1), 1)
+        self._cumulated[:, -1] = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.probabilities),)
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the class number."""
+        return np.asarray(self.probabilities @ np.arange(self.probabilities.shape[1]))
+
+    @property
+    def variance(self) -> Array:
+        distance = np.arange(self.probabilities.shape[1]) - self.mean[:, None]
+        return np.asarray((self.probabilities * distance**2).sum(axis=1))
+
+    def cdf(self, y: ArrayLike) -> Array:
+        c = np.floor(self._given(y))
+        last = self.probabilities.shape[1] - 1
+        at = np.clip(c, 0, last).astype(np.intp)
+        return np.where(c < 0, 0.0, np.take_along_axis(self._cumulated, at[:, None], axis=1)[:, 0])
+
+    def log_density(self, y: ArrayLike) -> Array:
+        c = self._given(y)
+        known = (c >= 0) & (c < self.probabilities.shape[1]) & (c == np.floor(c))
+        at = np.where(known, c, 0).astype(np.intp)
+        with np.errstate(divide="ignore"):  # log 0 = −inf
+            return np.log(np.where(known, np.take_along_axis(self.probabilities, at[:, None], axis=1)[:, 0], 0))
+
+    def _quantile(self, q: Array) -> Array:
+        return (self._cumulated < q[:, None]).sum(axis=1).astype(np.float64)
+
+
+class HuberDistribution(Distribution):
+    """Huber's density: normal within δ σ of the middle, exponential beyond (N18).
+
+    Parameters
+    ----------
+    location, scale : (n,) or (n, n_outputs)
+        s and σ.
+    delta : float
+        δ.
+    """
+
+    discrete = False
+
+    def __init__(self, location: Array, scale: Array, delta: float) -> None:
+        self.location, self.scale, self.delta = location, np.broadcast_to(scale, location.shape), delta
+        self._middle = math.sqrt(2 * math.pi) * math.erf(delta / math.sqrt(2))  # ∫ e^−z²/2 over [−δ, δ]
+        self._tail = math.exp(-0.5 * delta**2) / delta
+        self._total = self._middle + 2 * self._tail
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.location.shape
+
+    @property
+    def mean(self) -> Array:
+        return self.location
+
+    @property
+    def variance(self) -> Array:
+        d = self.delta
+        middle = self._middle - 2 * d * math.exp(-0.5 * d**2)
+        tail = self._tail * (d**2 + 2 + 2 / d**2)  # ∫ z² e^(δ²/2 − δ z) from δ on
+        return self.scale**2 * (middle + 2 * tail) / self._total
+
+    def log_density(self, y: ArrayLike) -> Array:
+        z = np.abs(self._given(y) - self.location) / self.scale
+        c = np.minimum(z, self.delta)
+        return -c * (z - 0.5 * c) - np.log(self._total * self.scale)
+
+    def cdf(self, y: ArrayLike) -> Array:
+        z = (self._given(y) - self.location) / self.scale
+        below = self._tail * np.exp(-self.delta * (np.maximum(np.abs(z), self.delta) - self.delta))
+        inside = math.sqrt(2 * math.pi) * (special.ndtr(np.minimum(np.abs(z), self.delta)) - 0.5)
+        outer = np.where(np.abs(z) > self.delta, below, 0.5 * self._total - inside) / self._total
+        return np.where(z > 0, 1 - outer, outer)
+
+    def _quantile(self, q: Array) -> Array:
+        outer = np.minimum(q, 1 - q) * self._total  # the mass beyond, on the nearer side
+        with np.errstate(divide="ignore"):  # at 0 and 1 it is infinite
+            far = self.delta - np.log(outer / self._tail) / self.delta
+        near = -special.ndtri(np.clip(0.5 - (0.5 * self._total - outer) / math.sqrt(2 * math.pi), 0, 0.5))
+        z = np.where(outer < self._tail, far, near)
+        return self.location + self.scale * np.where(q < 0.5, -z, z)
+
+
+class QuantileDistribution(Distribution):
+    """A distribution through given quantiles: even between two, exponential beyond the outermost (N19).
+
+    The tails begin with the density that stands beside them. With one level alone there is no spread to go by:
+    it is the asymmetric Laplace distribution of scale 1, whose loss is the pinball loss.
+
+    Parameters
+    ----------
+    quantiles : (n, n_levels) or (n, n_outputs, n_levels)
+        Rising along the last axis.
+    levels : sequence of float
+        Their levels τ, rising.
+    """
+
+    discrete = False
+
+    def __init__(self, quantiles: Array, levels: Sequence[float]) -> None:
+        self.quantiles, self.levels = quantiles, np.asarray(levels, dtype=np.float64)
+        tau, tiny = self.levels, np.finfo(np.float64).tiny
+        if len(tau) == 1:  # e^(−(1 − τ)(q − y)) below and e^(−τ (y − q)) above
+            self._low = np.full(self.shape, 1 / (1 - tau[0]))
+            self._high = np.full(self.shape, 1 / tau[0])
+            return
+        steps = np.maximum(np.diff(quantiles, axis=-1), tiny)
+        self._low = tau[0] * steps[..., 0] / (tau[1] - tau[0])  # the lengths of the tails: mass / density
+        self._high = (1 - tau[-1]) * steps[..., -1] / (tau[-1] - tau[-2])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.quantiles.shape[:-1]
+
+    def _moments(self) -> tuple[Array, Array]:
+        """Return E[y − m] and E[(y − m)²], m the middle quantile."""
+        q = self.quantiles - self.quantiles[..., [len(self.levels) // 2]]
+        mass = np.diff(self.levels)
+        left, right = q[..., :-1], q[..., 1:]
+        tails = ((self.levels[0], q[..., 0], -self._low), (1 - self.levels[-1], q[..., -1], self._high))
+        first = (mass * (left + right) / 2).sum(axis=-1)
+        second = (mass * (left**2 + left * right + right**2) / 3).sum(axis=-1)
+        for weight, end, length in tails:
+            first = first + weight * (end + length)
+            second = second + weight * (end**2 + 2 * end * length + 2 * length**2)
+        return first, second
+
+    @property
+    def mean(self) -> Array:
+        return self.quantiles[..., len(self.levels) // 2] + self._moments()[0]
+
+    @property
+    def variance(self) -> Array:
+        first, second = self._moments()
+        return np.maximum(second - first**2, 0)
+
+    def log_density(self, y: ArrayLike) -> Array:
+        given, tau, q = self._given(y), self.levels, self.quantiles
+        below, above = q[..., 0] - given, given - q[..., -1]
+        low = np.log(tau[0] / self._low) - np.maximum(below, 0) / self._low
+        high = np.log((1 - tau[-1]) / self._high) - np.maximum(above, 0) / self._high
+        result = np.where(below > 0, low, high)
+        for j in range(len(tau) - 1):
+            inside = (q[..., j] <= given) & (given <= q[..., j + 1])
+            step = np.maximum(q[..., j + 1] - q[..., j], np.finfo(np.float64).tiny)
+            result = np.where(inside, np.log((tau[j + 1] - tau[j]) / step), result)
+        return result
+
+    def cdf(self, y: ArrayLike) -> Array:
+        given, tau, q = self._given(y), self.levels, self.quantiles
+        result = tau[0] * np.exp(-np.maximum(q[..., 0] - given, 0) / self._low)
+        for j in range(len(tau) - 1):
+            step = np.maximum(q[..., j + 1] - q[..., j], np.finfo(np.float64).tiny)
+            part = np.clip((given - q[..., j]) / step, 0, 1)
+            result = np.where(given >= q[..., j], tau[j] + (tau[j + 1] - tau[j]) * part, result)
+        high = 1 - (1 - tau[-1]) * np.exp(-np.maximum(given - q[..., -1], 0) / self._high)
+        return np.where(given >= q[..., -1], high, result)
+
+    def _quantile(self, q: Array) -> Array:
+        tau, ends = self.levels, self.quantiles
+        with np.errstate(divide="ignore"):  # at 0 and 1 it is infinite
+            result = ends[..., 0] + self._low * np.log(np.minimum(q / tau[0], 1))
+            high = ends[..., -1] - self._high * np.log(np.minimum((1 - q) / (1 - tau[-1]), 1))
+        for j in range(len(tau) - 1):
+            part = (q - tau[j]) / (tau[j + 1] - tau[j])
+            inner = ends[..., j] * (1 - part) + ends[..., j + 1] * part
+            result = np.where(q >= tau[j], inner, result)
+        return np.where(q >= tau[-1], high, result)
+
+
+class Mixture(Distribution):
+    """A mixture: each component with its weight, such as the members of an ensemble.
+
+    Parameters
+    ----------
+    components : sequence of Distribution
+        At least one, all of one shape and of one kind.
+    weights : sequence of float, optional
+        Their shares ≥ 0; they are divided by their sum. Equal if not given.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule.likelihoods.distributions import Mixture
+    >>> normal = cr.likelihoods.Normal()
+    >>> two = Mixture([normal.distribution(np.array([[-1.0]])), normal.distribution(np.array([[3.0]]))])
+    >>> two.mean, two.variance, two.quantile(0.5).round(6)
+    (array([1.]), array([5.]), array([1.]))
+    """
+
+    def __init__(self, components: Sequence[Distribution], weights: Sequence[float] | None = None) -> None:
+        self.components = tuple(components)
+        if not self.components:
+            raise InputError("A Mixture needs at least one component.")
+        if len({(component.shape, component.discrete) for component in self.components}) > 1:
+            raise InputError("The components of a Mixture must have one shape, and be all discrete or none.")
+        given = np.ones(len(self.components)) if weights is None else np.asarray(weights, dtype=np.float64)
+        right = given.shape == (len(self.components),) and np.isfinite(given).all() and (given >= 0).all()
+        if not right or not given.sum() > 0:
+            raise InputError("weights must hold a finite number ≥ 0 for each component, and not 0 for all.")
+        self.weights = given / given.sum()
+        self.discrete = self.components[0].discrete
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.components[0].shape
+
+    def _average(self, values: Sequence[Array]) -> Array:
+        return np.asarray(np.average(np.stack(values), axis=0, weights=self.weights))
+
+    @property
+    def mean(self) -> Array:
+        return self._average([component.mean for component in self.components])
+
+    @property
+    def variance(self) -> Array:
+        mean = self.mean
+        return self._average(
+            [component.variance + (component.mean - mean) ** 2 for component in self.components]
+        )
+
+    def cdf(self, y: ArrayLike) -> Array:
+        return self._average([component.cdf(y) for component in self.components])
+
+    def log_density(self, y: ArrayLike) -> Array:
+        logs = np.stack([component.log_density(y) for component in self.components])
+        factors = self.weights.reshape(-1, *[1] * len(self.shape))
+        with np.errstate(divide="ignore"):  # nowhere any density: log 0 = −inf
+            return np.asarray(special.logsumexp(logs, axis=0, b=factors))
+
+    def _quantile(self, q: Array) -> Array:
+        """Halve the span between the components' quantiles: there the mixture's lies."""
+        ends = np.stack(
+            [c._quantile(q) for c, weight in zip(self.components, self.weights, strict=True) if weight > 0]
+        )
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        if self.discrete:
+            low = low - 1  # P(Y ≤ low) < q ≤ P(Y ≤ high)
+        finite = np.isfinite(low) & np.isfinite(high)
+        lower, upper = np.where(finite, low, 0.0), np.where(finite, high, 0.0)
+        while True:
+            middle = lower + (upper - lower) / 2
+            middle = np.floor(middle) if self.discrete else middle
+            moving = (lower < middle) & (middle < upper)
+            if not moving.any():
+                break
+            enough = self.cdf(middle) >= q
+            upper = np.where(moving & enough, middle, upper)
+            lower = np.where(moving & ~enough, middle, lower)
+        # an end at infinity is where q is 0 or 1, or where a mean is too large for a float
+        return np.where(finite, upper, np.where(q > 0.5, high, low))
+
+    def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
+        chosen = rng.choice(len(self.components), size=(n, *self.shape), p=self.weights)
+        draws = np.stack([component._sample(n, rng) for component in self.components])
+        return np.take_along_axis(draws, chosen[None], axis=0)[0]
