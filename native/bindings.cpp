@@ -22,15 +22,22 @@ template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 // (n_inputs, units, activation, bias, dropout, weight_start)
 using LayerTuple = std::tuple<std::int64_t, std::int64_t, std::string, bool, double, std::int64_t>;
 
-Plan make_plan(const std::vector<LayerTuple>& layers, const std::string& likelihood, std::int64_t n_columns) {
-    Plan plan{{}, likelihood_named(likelihood), n_columns};
-    if (plan.likelihood == Likelihood::unknown)
-        throw nb::value_error(("no native likelihood " + likelihood).c_str());
+// (name, whether its scale is free, its numbers)
+using LikelihoodTuple = std::tuple<std::string, bool, std::vector<double>>;
+
+Plan make_plan(const std::vector<LayerTuple>& layers, const LikelihoodTuple& likelihood,
+               std::int64_t n_scales, std::int64_t n_columns) {
+    const auto& [name, free_scale, numbers] = likelihood;
+    Plan plan{{}, {likelihood_named(name), free_scale, numbers}, n_columns};
+    if (plan.likelihood.name == Likelihood::unknown)
+        throw nb::value_error(("no native likelihood " + name).c_str());
     for (const auto& [n_inputs, units, activation, bias, dropout, start] : layers) {
         plan.layers.push_back({n_inputs, units, activation_named(activation), bias, dropout, start});
         if (plan.layers.back().activation == Activation::unknown)
             throw nb::value_error(("no native activation " + activation).c_str());
     }
+    const std::int64_t end = plan.n_parameters();
+    if (n_scales > 0) plan.layers.push_back({0, n_scales, Activation::identity, true, 0, end});
     return plan;
 }
 
@@ -48,7 +55,8 @@ template <class T> const T* pointer(const std::optional<In<T>>& array) {
 // calls.
 template <class T>
 Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const In<T>& X, const In<T>* y,
-                     const std::optional<In<T>>* weight, int n_threads) {
+                     const std::optional<In<T>>* weight, const std::optional<In<T>>* offset,
+                     int n_threads) {
     const Plan& plan = engine.plan();
     require(n_parameters == plan.n_parameters(), "theta must have n_parameters entries");
     require(X.ndim() == 2 && static_cast<std::int64_t>(X.shape(1)) == plan.n_inputs() && X.shape(0) > 0,
@@ -56,30 +64,40 @@ Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const I
     const auto n = static_cast<std::int64_t>(X.shape(0));
     require(y == nullptr || size_of(*y) == n * plan.n_columns, "y must be (n_rows, n_columns)");
     require(weight == nullptr || !*weight || size_of(**weight) == n, "the weights must be (n_rows,)");
+    require(offset == nullptr || !*offset || size_of(**offset) == n * plan.n_logits(),
+            "the offset must be (n_rows, n_logits)");
     require(n_threads >= 1, "n_threads must be at least 1");
-    return {X.data(), y == nullptr ? nullptr : y->data(), weight == nullptr ? nullptr : pointer(*weight),
-            nullptr, n};
-}
-
-template <class T> void forward(Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits, int n_threads) {
-    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, nullptr, nullptr, n_threads);
-    require(size_of(logits) == rows.n * engine.plan().n_logits(), "logits must be (n_rows, n_logits)");
-    const nb::gil_scoped_release release;
-    engine.forward(theta.data(), rows, logits.data(), n_threads);
+    return {X.data(),
+            y == nullptr ? nullptr : y->data(),
+            weight == nullptr ? nullptr : pointer(*weight),
+            nullptr,
+            n,
+            offset == nullptr ? nullptr : pointer(*offset)};
 }
 
 template <class T>
-double loss(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight, int n_threads) {
-    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
+void forward(Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits, std::optional<std::uint64_t> dropout_seed,
+             std::uint64_t step, int n_threads) {
+    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, nullptr, nullptr, nullptr, n_threads);
+    const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), step};
+    require(size_of(logits) == rows.n * engine.plan().n_logits(), "logits must be (n_rows, n_logits)");
+    const nb::gil_scoped_release release;
+    engine.forward(theta.data(), rows, logits.data(), dropout, n_threads);
+}
+
+template <class T>
+double loss(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight,
+            std::optional<In<T>> offset, int n_threads) {
+    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
     const nb::gil_scoped_release release;
     return engine.loss(theta.data(), rows, n_threads);
 }
 
 template <class T>
 double loss_and_gradient(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight,
-                         Out<T> gradient, std::optional<Out<T>> input_gradient, double l2, bool l2_biases,
+                         std::optional<In<T>> offset, Out<T> gradient, std::optional<Out<T>> input_gradient, double l2, bool l2_biases,
                          bool l2_of_sum, std::optional<std::uint64_t> dropout_seed, int n_threads) {
-    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
+    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
     require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
     require(!input_gradient || size_of(*input_gradient) == size_of(X), "the input gradient must be like X");
     const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), 0};
@@ -95,9 +113,9 @@ run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optional<Out<T>> s
           const std::string& rule, const std::tuple<double, double, double, double, double>& numbers,
           double l2, bool l2_biases, bool l2_of_sum, double clip_norm, bool decay_biases,
           std::uint64_t dropout_seed, std::int64_t steps_done, In<T> X, In<T> y, std::optional<In<T>> weight,
-          In<std::int64_t> order, std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
+          std::optional<In<T>> offset, In<std::int64_t> order, std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
           std::optional<Out<double>> penalties, double seconds, int n_threads) {
-    Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, n_threads);
+    Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
     const std::int64_t n_rows = rows.n, n_steps = size_of(learning_rates);
     rows.order = order.data();
     rows.n = size_of(order);
@@ -131,20 +149,23 @@ run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optional<Out<T>> s
 template <class T> void bind_engine(nb::module_& m, const char* name) {
     nb::class_<Engine<T>>(m, name)
         .def("__init__",
-             [](Engine<T>* self, const std::vector<LayerTuple>& layers, const std::string& likelihood,
-                std::int64_t n_columns) { new (self) Engine<T>(make_plan(layers, likelihood, n_columns)); })
+             [](Engine<T>* self, const std::vector<LayerTuple>& layers, const LikelihoodTuple& likelihood,
+                std::int64_t n_scales, std::int64_t n_columns) {
+                 new (self) Engine<T>(make_plan(layers, likelihood, n_scales, n_columns));
+             })
         .def("forward", &forward<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "logits"_a.noconvert(),
-             "n_threads"_a)
+             "dropout_seed"_a.none(), "step"_a, "n_threads"_a)
         .def("loss", &loss<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "y"_a.noconvert(),
-             "weight"_a.noconvert().none(), "n_threads"_a)
+             "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "n_threads"_a)
         .def("loss_and_gradient", &loss_and_gradient<T>, "theta"_a.noconvert(), "X"_a.noconvert(),
-             "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert(),
+             "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(),
+             "gradient"_a.noconvert(),
              "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a, "l2_of_sum"_a,
              "dropout_seed"_a.none(), "n_threads"_a)
         .def("run_steps", &run_steps<T>, "theta"_a.noconvert(), "first"_a.noconvert(),
              "second"_a.noconvert().none(), "rule"_a, "numbers"_a, "l2"_a, "l2_biases"_a, "l2_of_sum"_a,
              "clip_norm"_a, "decay_biases"_a, "dropout_seed"_a, "steps_done"_a, "X"_a.noconvert(),
-             "y"_a.noconvert(), "weight"_a.noconvert().none(), "order"_a.noconvert(), "batch_size"_a,
+             "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "order"_a.noconvert(), "batch_size"_a,
              "learning_rates"_a.noconvert(), "losses"_a.noconvert(), "penalties"_a.noconvert().none(),
              "seconds"_a, "n_threads"_a);
 }

@@ -41,14 +41,15 @@ public:
         for (const Layer& layer : plan_.layers) has_dropout_ = has_dropout_ || layer.dropout > 0;
     }
 
-    void forward(const T* theta, const Rows<T>& rows, T* logits, int n_threads) {
+    void forward(const T* theta, const Rows<T>& rows, T* logits, Dropout dropout, int n_threads) {
+        dropout.on = dropout.on && has_dropout_;
         with_workspace(rows.n, n_threads, false, false, [&](Workspace<T>& space) {
             Team(n_threads).run([&](Team& team, int) {
                 Call call{*this, space, team};
                 call.pack_all(theta);
                 for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
                     call.blocks(std::min(CHUNK_ROWS, rows.n - chunk), [&](std::int64_t row, std::int64_t n) {
-                        call.passes.forward(rows, chunk, row, n, {}, false);
+                        call.passes.forward(rows, chunk, row, n, dropout, false);
                         call.copy_logits(row, n, logits + (chunk + row) * plan_.n_logits());
                     });
                     team.meet();
@@ -103,8 +104,9 @@ public:
                     if (thread == 0 && std::chrono::steady_clock::now() >= deadline)
                         last.store(k, std::memory_order_relaxed);
                     const std::int64_t begin = k * batch_size;
-                    const Rows<T> batch{rows.X, rows.y, rows.weight, rows.order + begin,
-                                        std::min(batch_size, rows.n - begin)};
+                    const Rows<T> batch{
+                        rows.X,      rows.y, rows.weight, rows.order + begin, std::min(batch_size, rows.n - begin),
+                        rows.offset};
                     double penalty = 0;
                     const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k],
                                                   gradient.empty() ? nullptr : gradient.data(), penalty);
@@ -162,7 +164,7 @@ private:
         void copy_logits(std::int64_t row, std::int64_t n, T* out) const {
             for (std::int64_t i = 0; i < n; ++i)
                 for (std::int64_t j = 0; j < plan.n_logits(); j += PANEL<T>)
-                    std::copy_n(space.deltas.back() + panel_row<T>(space.n_rows, row + i, j),
+                    std::copy_n(space.deltas[plan.top()] + panel_row<T>(space.n_rows, row + i, j),
                                 std::min<std::int64_t>(PANEL<T>, plan.n_logits() - j),
                                 out + i * plan.n_logits() + j);
         }
@@ -184,11 +186,12 @@ private:
         // Parameters of a group: w rows and, where the layer has them, biases: (start, number) each.
         struct Span {
             std::int64_t weight, n_weights, bias, n_biases;
+            bool scales;  // which no penalty or decay acts on
         };
         Span span(const Group& group) const {
             const Layer& layer = plan.layers[group.layer];
             return {layer.weight_start + group.unit * layer.n_inputs, group.n_units * layer.n_inputs,
-                    layer.bias_start() + group.unit, layer.bias ? group.n_units : 0};
+                    layer.bias_start() + group.unit, layer.bias ? group.n_units : 0, layer.is_scales()};
         }
 
         double gradient_over_chunks(const Rows<T>& rows, const Dropout& dropout, T* gradient,
@@ -236,7 +239,7 @@ private:
         static double penalised_squares(const Penalty& penalty, const T* theta, const Span& at) {
             if (penalty.l2 == 0) return 0;
             return sum_of_squares(theta + at.weight, at.n_weights) +
-                   (penalty.biases ? sum_of_squares(theta + at.bias, at.n_biases) : 0);
+                   (penalty.biases && !at.scales ? sum_of_squares(theta + at.bias, at.n_biases) : 0);
         }
 
         double add_penalty(const Penalty& penalty, double total_weight, const T* theta, T* gradient) {
@@ -246,7 +249,7 @@ private:
                        const Span at = span(group);
                        for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i)
                            gradient[i] += l2 * theta[i];
-                       if (penalty.biases)
+                       if (penalty.biases && !at.scales)
                            for (std::int64_t i = at.bias; i < at.bias + at.n_biases; ++i)
                                gradient[i] += l2 * theta[i];
                        return penalised_squares(penalty, theta, at);
@@ -321,7 +324,8 @@ private:
             const Rule rule = descent.optimizer.rule;
             step_stretch<T>(rule, numbers, stretch(at.weight), weight_gradient, at.n_weights, l2, true);
             step_stretch<T>(rule, numbers, stretch(at.bias), bias_gradient, at.n_biases,
-                            descent.penalty.biases ? l2 : T(0), descent.decay_biases);
+                            descent.penalty.biases && !at.scales ? l2 : T(0),
+                            descent.decay_biases && !at.scales);
             passes.pack(descent.theta, group);
         }
 
@@ -376,7 +380,7 @@ public:
         passes_.forward({row, nullptr, nullptr, nullptr, 1}, 0, 0, 1, {}, false);
         T* const s = space_.scratch(0);
         for (std::int64_t j = 0; j < plan_.n_logits(); j += PANEL<T>)
-            std::copy_n(space_.deltas.back() + panel_row<T>(space_.n_rows, 0, j), PANEL<T>, s + j);
+            std::copy_n(space_.deltas[plan_.top()] + panel_row<T>(space_.n_rows, 0, j), PANEL<T>, s + j);
         mean_of_row<T>(plan_.likelihood, s, plan_.n_logits());
         std::copy_n(s, plan_.n_logits(), mean);
     }

@@ -7,18 +7,27 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "math.hpp"
 
 namespace chainrule {
 
-enum class Likelihood { normal, bernoulli, categorical, poisson, unknown };
+enum class Likelihood { normal, bernoulli, categorical, poisson, given, unknown };
+
+// A likelihood with its settings.
+struct TopLayer {
+    Likelihood name;
+    bool free_scale;  // whether the loss keeps the normaliser of the scale (N14)
+    std::vector<double> numbers;
+};
 
 inline Likelihood likelihood_named(std::string_view name) {
     if (name == "normal") return Likelihood::normal;
     if (name == "bernoulli") return Likelihood::bernoulli;
     if (name == "categorical") return Likelihood::categorical;
     if (name == "poisson") return Likelihood::poisson;
+    if (name == "given") return Likelihood::given;
     return Likelihood::unknown;
 }
 
@@ -52,8 +61,9 @@ void independent_outputs(T* s, const T* y, T* loss, std::int64_t n_rows, std::in
         Vec<T> sum{};
         for (std::int64_t k = 0; k < n_outputs; ++k) {
             const auto one = of_one_output<T, likelihood>(load(s + k * stride + i), load(y + k * stride + i));
-            sum += one.loss;
-            store(s + k * stride + i, one.minus_e);
+            const Vec<T> zero{}, target = load(y + k * stride + i);
+            sum += target == target ? one.loss : zero;  // a missing y counts for nothing
+            store(s + k * stride + i, target == target ? one.minus_e : zero);
         }
         store(loss + i, sum);
     }
@@ -83,23 +93,33 @@ void categorical(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t st
     }
 }
 
-// stride and the rows that may be read are multiples of the lanes.
+// Both have been computed by a likelihood that is written in Python: the columns of y are −e, then the loss.
 template <class T>
-void loss_and_slope(Likelihood likelihood, T* s, const T* y, T* loss, std::int64_t n_rows,
-                    std::int64_t stride, std::int64_t n_logits) {
+void given(T* s, const T* y, T* loss, std::int64_t n_rows, std::int64_t stride, std::int64_t n_slopes) {
+    std::copy_n(y, n_slopes * stride, s);
+    std::copy_n(y + n_slopes * stride, n_rows, loss);
+}
+
+// stride and the rows that may be read are multiples of the lanes. s has the logits and, behind them, the
+// learned scales.
+template <class T>
+void loss_and_slope(const TopLayer& likelihood, T* s, const T* y, T* loss, std::int64_t n_rows,
+                    std::int64_t stride, std::int64_t n_logits, std::int64_t n_scales) {
     using L = Likelihood;
-    switch (likelihood) {
+    switch (likelihood.name) {
         case L::normal: return independent_outputs<T, L::normal>(s, y, loss, n_rows, stride, n_logits);
         case L::bernoulli: return independent_outputs<T, L::bernoulli>(s, y, loss, n_rows, stride, n_logits);
         case L::poisson: return independent_outputs<T, L::poisson>(s, y, loss, n_rows, stride, n_logits);
         case L::categorical: return categorical<T>(s, y, loss, n_rows, stride, n_logits);
+        case L::given: return given<T>(s, y, loss, n_rows, stride, n_logits + n_scales);
         case L::unknown: return;
     }
 }
 
 // The mean ŷ of one row in the place of its logits: the inverse of each link. Lanes are outputs here; s is
 // filled up to whole vectors with anything finite.
-template <class T> void mean_of_row(Likelihood likelihood, T* s, std::int64_t n_logits) {
+template <class T> void mean_of_row(const TopLayer& top, T* s, std::int64_t n_logits) {
+    const Likelihood likelihood = top.name;
     if (likelihood == Likelihood::bernoulli)
         for (std::int64_t k = 0; k < n_logits; k += LANES<T>) store(s + k, sigmoid_pair<T>(load(s + k)).p);
     if (likelihood == Likelihood::poisson)

@@ -15,6 +15,7 @@ template <class T> struct Rows {
     const T* weight;
     const std::int64_t* order;
     std::int64_t n;
+    const T* offset = nullptr;  // to the logits
 
     std::int64_t at(std::int64_t i) const { return order != nullptr ? order[i] : i; }
 
@@ -87,7 +88,7 @@ public:
     void forward(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
                  const Dropout& dropout, bool with_slopes) const {
         gather(rows, chunk, row, n, dropout);
-        const std::size_t top = plan_.layers.size() - 1;
+        const std::size_t top = plan_.top();
         for (std::size_t l = 0; l <= top; ++l) {
             const Layer& layer = plan_.layers[l];
             T* const H = l == top ? space_.deltas[l] : space_.inputs[l + 1];
@@ -116,21 +117,28 @@ public:
         }
     }
 
-    // The loss of n rows into row_losses, weighted; −e over Σw (N9 at the top) in the place of the logits.
+    // The loss of n rows into row_losses, weighted; −e over Σw (N9 at the top) in the place of the logits. The
+    // learned scales stand behind the logits of each row (N14), and so do their derivatives.
     void loss(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, double total_weight,
               T* scratch) const {
         const std::int64_t stride = round_up(n, LANES<T>), n_logits = plan_.n_logits(),
-                           n_columns = plan_.n_columns;
-        T *const s = scratch, *const y = s + n_logits * stride, *const losses = y + n_columns * stride;
+                           n_scales = plan_.n_scales(), n_columns = plan_.n_columns;
+        T *const s = scratch, *const scales = s + n_logits * stride, *const y = scales + n_scales * stride,
+                 *const losses = y + n_columns * stride;
         std::fill(s, losses, T(0));
-        T* const logits = space_.deltas.back();
+        for (std::int64_t k = 0; k < n_scales; ++k)
+            std::fill_n(scales + k * stride, stride, space_.biases.back()[k]);
+        T* const logits = space_.deltas[plan_.top()];
         for (std::int64_t i = 0; i < n; ++i) {
             for (std::int64_t c = 0; c < n_logits; ++c)
                 s[c * stride + i] = logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>];
+            if (rows.offset != nullptr)
+                for (std::int64_t c = 0; c < n_logits; ++c)
+                    s[c * stride + i] += rows.offset[rows.at(chunk + row + i) * n_logits + c];
             const T* const target = rows.y + rows.at(chunk + row + i) * n_columns;
             for (std::int64_t c = 0; c < n_columns; ++c) y[c * stride + i] = target[c];
         }
-        loss_and_slope<T>(plan_.likelihood, s, y, losses, n, stride, n_logits);
+        loss_and_slope<T>(plan_.likelihood, s, y, losses, n, stride, n_logits, n_scales);
         for (std::int64_t i = 0; i < n; ++i) {
             const double weight =
                 rows.weight == nullptr ? 1 : static_cast<double>(rows.weight[rows.at(chunk + row + i)]);
@@ -138,9 +146,14 @@ public:
             // a row of weight 0 counts for nothing, though its loss be infinite
             space_.row_losses[static_cast<std::size_t>(row + i)] =
                 weight == 0 ? 0 : share * static_cast<double>(losses[i]);
+            const auto shared = [&](const T* slopes, std::int64_t c) {
+                return weight == 0 ? T(0) : slopes[c * stride + i] * static_cast<T>(share);
+            };
             for (std::int64_t c = 0; c < n_logits; ++c)
-                logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>] =
-                    weight == 0 ? T(0) : s[c * stride + i] * static_cast<T>(share);
+                logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>] = shared(s, c);
+            for (std::int64_t k = 0; space_.backward && k < n_scales; ++k)
+                space_.deltas.back()[panel_row<T>(space_.n_rows, row + i, k) + k % PANEL<T>] =
+                    shared(scales, k);
         }
     }
 
@@ -148,7 +161,7 @@ public:
     // wanted.
     void backward(std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout,
                   T* input_gradient, T* scratch) const {
-        for (std::size_t l = plan_.layers.size() - 1; l > 0 || input_gradient != nullptr; --l) {
+        for (std::size_t l = plan_.top(); l > 0 || input_gradient != nullptr; --l) {
             const Layer& layer = plan_.layers[l];
             const T scale = dropout.on ? static_cast<T>(1 / (1 - layer.dropout)) : T(1);
             for (std::int64_t j = 0; j < layer.n_inputs; j += PANEL<T>) {

@@ -19,15 +19,19 @@ struct Layer {
     std::int64_t weight_start;
 
     std::int64_t bias_start() const { return weight_start + units * n_inputs; }
+    // The likelihood's learned numbers (N14) are the biases of a last layer that nothing comes into.
+    bool is_scales() const { return n_inputs == 0; }
 };
 
 struct Plan {
     std::vector<Layer> layers;
-    Likelihood likelihood;
+    TopLayer likelihood;
     std::int64_t n_columns;  // of y
 
+    std::size_t top() const { return layers.size() - 1 - (layers.back().is_scales() ? 1 : 0); }
     std::int64_t n_inputs() const { return layers.front().n_inputs; }
-    std::int64_t n_logits() const { return layers.back().units; }
+    std::int64_t n_logits() const { return layers[top()].units; }
+    std::int64_t n_scales() const { return layers.back().is_scales() ? layers.back().units : 0; }
     std::int64_t n_parameters() const {
         const Layer& top = layers.back();
         return top.bias_start() + (top.bias ? top.units : 0);
@@ -120,7 +124,7 @@ private:
         bias_gradient = 0;
         std::int64_t most_units = 0;
         for (const Layer& layer : plan.layers) {
-            const bool top = &layer == &plan.layers.back();
+            const bool top = &layer == &plan.layers[plan.top()];
             weights_forward.push_back(take(panels_size<T>(layer.n_inputs, layer.units)));
             const bool first = &layer == &plan.layers.front();
             const bool packed = (backward && (!first || to_input)) || (top && layer.units <= NARROW);
@@ -132,7 +136,7 @@ private:
             bias_gradient = std::max(bias_gradient, units * round_up(layer.n_inputs, PANEL<T>));
             most_units = std::max(most_units, units);
         }
-        const std::int64_t loss_columns = plan.n_logits() + plan.n_columns + 1;
+        const std::int64_t loss_columns = plan.n_logits() + plan.n_scales() + plan.n_columns + 1;
         scratch_size_ = std::max({block * PANEL<T>, round_up(plan.n_logits(), PANEL<T>),
                                   loss_columns * round_up(block, LANES<T>),
                                   backward ? bias_gradient + round_up(most_units, PANEL<T>) : 0});

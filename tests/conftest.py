@@ -22,18 +22,67 @@ settings.load_profile("chainrule")
 
 # For each likelihood: how to make it with so many outputs, and how to draw a target for n rows of it.
 # A new likelihood without a line here fails every test that goes over LIKELIHOODS.
+# A name behind a stroke is another way to set it up.
+def outputs_and(**settings: Any) -> Any:
+    return lambda outputs: {"n_outputs": outputs, **settings}
+
+
+SCALES = {"fixed": 1.5, "learned": "learned", "network": "network"}
 MAKE = {
-    "normal": lambda outputs: {"n_outputs": outputs},
-    "bernoulli": lambda outputs: {"n_outputs": outputs},
+    "normal": outputs_and(),
+    "normal/fixed": outputs_and(scale=1.5),
+    "normal/learned": outputs_and(scale="learned"),
+    "normal_with_variance": outputs_and(),
+    **{
+        f"{name}/{way}": outputs_and(scale=scale)
+        for name in ("student_t", "laplace", "huber", "negative_binomial", "gamma")
+        for way, scale in SCALES.items()
+    },
+    "quantile": outputs_and(),
+    "quantile/one": outputs_and(levels=(0.3,)),
+    "bernoulli": outputs_and(),
     "categorical": lambda outputs: {"n_classes": max(outputs, 2)},
-    "poisson": lambda outputs: {"n_outputs": outputs},
+    "categorical/smoothed": lambda outputs: {
+        "n_classes": max(outputs, 2),
+        "label_smoothing": 0.25,
+        "class_weight": tuple(1.0 + c / 2 for c in range(max(outputs, 2))),
+    },
+    "ordinal": lambda outputs: {"n_classes": max(outputs, 2)},
+    "poisson": outputs_and(),
+    "tweedie": outputs_and(scale=1.5, power=1.3),
+    **{f"weibull/{way}": lambda outputs, scale=scale: {"scale": scale} for way, scale in SCALES.items()},
 }
+CASES = sorted(MAKE)
+
+
+def of_outputs(draw: Any) -> Any:
+    return lambda rng, n, likelihood: draw(rng, (n, likelihood.n_columns))
+
+
+def times_and_events(rng: Any, n: int, likelihood: Any) -> Any:  # noqa: ARG001 (as the others)
+    return np.column_stack([rng.gamma(2.0, size=n), rng.integers(0, 2, n)])
+
+
 DRAW = {
-    "normal": lambda rng, n, likelihood: rng.normal(size=(n, likelihood.n_outputs)),
-    "bernoulli": lambda rng, n, likelihood: rng.integers(0, 2, (n, likelihood.n_outputs)),
+    "bernoulli": of_outputs(lambda rng, shape: rng.integers(0, 2, shape)),
     "categorical": lambda rng, n, likelihood: rng.integers(0, likelihood.n_classes, n),
-    "poisson": lambda rng, n, likelihood: rng.poisson(1.5, (n, likelihood.n_outputs)),
+    "ordinal": lambda rng, n, likelihood: rng.integers(0, likelihood.n_classes, n),
+    "poisson": of_outputs(lambda rng, shape: rng.poisson(1.5, shape)),
+    "negative_binomial": of_outputs(lambda rng, shape: rng.poisson(rng.gamma(1.0, 2.0, shape))),
+    "gamma": of_outputs(lambda rng, shape: rng.gamma(2.0, size=shape)),
+    "tweedie": of_outputs(lambda rng, shape: rng.gamma(2.0, size=shape) * rng.integers(0, 2, shape)),
+    "weibull": times_and_events,
+    **dict.fromkeys(
+        ("normal", "normal_with_variance", "student_t", "laplace", "huber", "quantile"),
+        of_outputs(lambda rng, shape: rng.normal(size=shape)),
+    ),
 }
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test with the argument ``case`` every likelihood there is, in every way to set it up."""
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", CASES)
 
 
 @dataclass
@@ -52,7 +101,7 @@ class Problem:
 
 
 def make_likelihood(name: str, outputs: int = 1) -> Likelihood:
-    return LIKELIHOODS[name](**MAKE[name](outputs))
+    return LIKELIHOODS[name.partition("/")[0]](**MAKE[name](outputs))
 
 
 def rows_near_a_kink(problem: Problem, dropout_seed: int | None, margin: float) -> np.ndarray:

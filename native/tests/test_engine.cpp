@@ -101,10 +101,10 @@ Plan random_plan(std::mt19937& rng) {
     const auto draw = [&](int least, int most) {
         return std::uniform_int_distribution<std::int64_t>(least, most)(rng);
     };
-    Plan plan{{}, static_cast<Likelihood>(draw(0, 3)), 0};
+    Plan plan{{}, {static_cast<Likelihood>(draw(0, 3)), false, {0.0}}, 0};
     const std::int64_t depth = draw(0, 3),
-                       n_logits = plan.likelihood == Likelihood::categorical ? draw(2, 20) : draw(1, 40);
-    plan.n_columns = plan.likelihood == Likelihood::categorical ? 1 : n_logits;
+                       n_logits = plan.likelihood.name == Likelihood::categorical ? draw(2, 20) : draw(1, 40);
+    plan.n_columns = plan.likelihood.name == Likelihood::categorical ? 1 : n_logits;
     std::int64_t below = draw(1, 70), start = 0;
     for (std::int64_t l = 0; l <= depth; ++l) {
         const bool top = l == depth;
@@ -138,7 +138,7 @@ template <class T> void test_threads(std::mt19937& rng) {
     std::vector<T> y(static_cast<std::size_t>(n * plan.n_columns)), weight(static_cast<std::size_t>(n));
     for (T& value : y)
         value = static_cast<T>(
-            draw(0, plan.likelihood == Likelihood::categorical ? static_cast<int>(plan.n_logits()) - 1 : 1));
+            draw(0, plan.likelihood.name == Likelihood::categorical ? static_cast<int>(plan.n_logits()) - 1 : 1));
     for (T& value : weight) value = static_cast<T>(draw(1, 3));
     std::vector<std::int64_t> order(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = n - 1 - i;
@@ -167,7 +167,7 @@ template <class T> void test_threads(std::mt19937& rng) {
         check(done == n_steps, "all steps done", done, n_steps);
         engine.loss_and_gradient(outcome.theta.data(), rows, outcome.gradient.data(),
                                  outcome.input_gradient.data(), {0.01, true}, {true, 3, 0}, n_threads);
-        engine.forward(outcome.theta.data(), {X.data(), nullptr, nullptr, nullptr, n}, outcome.logits.data(),
+        engine.forward(outcome.theta.data(), {X.data(), nullptr, nullptr, nullptr, n}, outcome.logits.data(), {},
                        n_threads);
         if (!first)
             first = std::move(outcome);
@@ -180,7 +180,7 @@ template <class T> void test_threads(std::mt19937& rng) {
 void test_callers() {
     std::mt19937 rng(7);
     const Plan plan{{{20, 30, Activation::tanh, true, 0, 0}, {30, 3, Activation::identity, true, 0, 630}},
-                    Likelihood::normal,
+                    {Likelihood::normal, false, {0.0}},
                     3};
     const auto theta = random_vector<float>(rng, plan.n_parameters()),
                X = random_vector<float>(rng, 600 * 20);
@@ -190,7 +190,7 @@ void test_callers() {
     for (auto& out : logits)
         callers.emplace_back([&] {
             for (int repeat = 0; repeat < 5; ++repeat)
-                engine.forward(theta.data(), {X.data(), nullptr, nullptr, nullptr, 600}, out.data(), 2);
+                engine.forward(theta.data(), {X.data(), nullptr, nullptr, nullptr, 600}, out.data(), {}, 2);
         });
     for (std::thread& caller : callers) caller.join();
     for (const auto& out : logits) check(out == logits.front(), "callers side by side");

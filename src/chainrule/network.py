@@ -58,7 +58,9 @@ class Network:
         layers = tuple(
             Dense(int(layer)) if isinstance(layer, int | np.integer) else layer for layer in hidden
         )
-        self.architecture = Architecture(n_inputs, layers, likelihood.n_logits)
+        self.architecture = Architecture(
+            n_inputs, layers, likelihood.n_logits, likelihood.top_bias, likelihood.n_scales
+        )
         self.likelihood = likelihood
         self._engines: dict[tuple[str, int | None], Engine] = {}
 
@@ -118,6 +120,8 @@ class Network:
     def initial_parameters(self, seed: int | np.random.Generator = 0, dtype: str = "float32") -> NDArray[Any]:
         """Return a new θ (n_parameters,): random weights sized for each activation, biases of zero.
 
+        Learned numbers of the likelihood begin where it says (`Likelihood.initial_scales`).
+
         Parameters
         ----------
         seed : int or numpy.random.Generator, default 0
@@ -127,7 +131,9 @@ class Network:
         """
         if np.dtype(dtype) not in DTYPES:
             raise InputError(f"dtype={dtype!r}: choose 'float32' or 'float64'.")
-        return initial_parameters(self.architecture, seed, dtype)
+        theta = initial_parameters(self.architecture, seed, dtype)
+        self.architecture.scales(theta)[...] = self.likelihood.initial_scales()
+        return theta
 
     def unpack(self, theta: Array) -> list[tuple[Array, Array | None]]:
         """Return views (weight, bias) of θ for each dense layer in order (N3).
@@ -137,7 +143,13 @@ class Network:
         """
         return self.architecture.unpack(self._checked_theta(theta))
 
-    def forward(self, theta: Array, X: ArrayLike, engine: str = "native") -> Array:
+    def scales(self, theta: Array) -> Array:
+        """Return a view (n_scales,) of the likelihood's learned numbers, the end of θ (N14)."""
+        return self.architecture.scales(self._checked_theta(theta))
+
+    def forward(
+        self, theta: Array, X: ArrayLike, engine: str = "native", *, offset: ArrayLike | None = None
+    ) -> Array:
         """Return the logits s (n_rows, n_logits) of each row: N1 to N4.
 
         Parameters
@@ -148,13 +160,22 @@ class Network:
             The rows, finite numbers; floats must have the dtype of θ.
         engine : {"native", "reference"}, default "native"
             Which engine computes.
+        offset : array_like, (n_rows,), (n_rows, n_locations) or (n_rows, n_logits), optional
+            What is added to the logits, such as the log of an exposure. The first two move the logits of the
+            locations, and leave those of scales as they are (`Likelihood.n_locations`).
         """
         theta = self._checked_theta(theta)
-        return self.engine(engine).forward(theta, self._checked_rows(theta, X))
+        rows = self._checked_rows(theta, X)
+        moved = self._checked_offset(offset, len(rows), theta.dtype)
+        logits = self.engine(engine).forward(theta, rows)
+        return logits if moved is None else logits + moved
 
-    def predict(self, theta: Array, X: ArrayLike, engine: str = "native") -> Array:
-        """Return ŷ = E[y given s] for each row; for classes, their probabilities."""
-        return self.likelihood.mean(self.forward(theta, X, engine))
+    def predict(
+        self, theta: Array, X: ArrayLike, engine: str = "native", *, offset: ArrayLike | None = None
+    ) -> Array:
+        """Return ŷ = E[y given s] for each row; for classes, their probabilities. ``offset`` as in `forward`."""
+        logits = self.forward(theta, X, engine, offset=offset)
+        return self.likelihood.mean(logits, self.architecture.scales(theta))
 
     def predictor(self, theta: Array, engine: str = "native") -> RowPredictor:
         """Return a function that predicts one row at a time, in about a microsecond.
@@ -192,10 +213,12 @@ class Network:
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         engine: str = "native",
+        *,
+        offset: ArrayLike | None = None,
     ) -> float:
         """Return the weighted mean over the rows of the loss, without dropout or penalty."""
-        theta, X, y, sample_weight = self._checked(theta, X, y, sample_weight)
-        return self.engine(engine).loss(theta, X, y, sample_weight)
+        theta, X, y, sample_weight, moved = self._checked(theta, X, y, sample_weight, offset)
+        return self.engine(engine).loss(theta, X, y, sample_weight, moved)
 
     def loss_and_gradient(
         self,
@@ -206,6 +229,8 @@ class Network:
         dropout_seed: int | None = None,
         engine: str = "native",
         penalty: Penalty = Penalty(),
+        *,
+        offset: ArrayLike | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient ∂loss/∂θ: N1 to N12.
 
@@ -225,6 +250,8 @@ class Network:
             Which engine computes.
         penalty : Penalty, default Penalty()
             What is added to the loss, and its gradient to the gradient.
+        offset : array_like, optional
+            What is added to the logits, as in `forward`.
 
         Returns
         -------
@@ -233,8 +260,10 @@ class Network:
         gradient : (n_parameters,)
             In the dtype of θ.
         """
-        theta, X, y, sample_weight = self._checked(theta, X, y, sample_weight)
-        return self.engine(engine).loss_and_gradient(theta, X, y, sample_weight, penalty, dropout_seed)
+        theta, X, y, sample_weight, moved = self._checked(theta, X, y, sample_weight, offset)
+        return self.engine(engine).loss_and_gradient(
+            theta, X, y, sample_weight, penalty, dropout_seed, offset=moved
+        )
 
     def loss_and_input_gradient(
         self,
@@ -245,14 +274,18 @@ class Network:
         dropout_seed: int | None = None,
         engine: str = "native",
         penalty: Penalty = Penalty(),
+        *,
+        offset: ArrayLike | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and ∂loss/∂X (n_rows, n_inputs): N10 carried on to l = 0.
 
         The arguments are those of `loss_and_gradient`, and so is the loss.
         """
-        theta, X, y, sample_weight = self._checked(theta, X, y, sample_weight)
+        theta, X, y, sample_weight, moved = self._checked(theta, X, y, sample_weight, offset)
         G = np.empty_like(X)
-        loss, _ = self.engine(engine).loss_and_gradient(theta, X, y, sample_weight, penalty, dropout_seed, G)
+        loss, _ = self.engine(engine).loss_and_gradient(
+            theta, X, y, sample_weight, penalty, dropout_seed, G, offset=moved
+        )
         return loss, G
 
     def _checked_theta(self, theta: Array) -> Array:
@@ -284,13 +317,43 @@ class Network:
         require_finite("X", rows)
         return np.ascontiguousarray(rows)
 
+    def _checked_offset(
+        self, offset: ArrayLike | None, n_rows: int, dtype: np.dtype[Any]
+    ) -> Array | None:
+        """Return the offset as (n_rows, n_logits), with 0 for the logits that it does not move."""
+        if offset is None:
+            return None
+        try:
+            given = np.asarray(offset, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"offset must hold finite numbers: {error}.") from None
+        n_locations = self.likelihood.n_locations
+        widths = {1: n_locations, n_locations: n_locations, self.n_logits: self.n_logits}
+        columns = given[:, None] if given.ndim == 1 else given
+        if columns.ndim != 2 or len(columns) != n_rows or columns.shape[1] not in widths:
+            allowed = " or ".join([f"({n_rows},)", *(f"({n_rows}, {width})" for width in sorted(widths))])
+            raise InputError(f"offset must have the shape {allowed}, not {given.shape}.")
+        bad = np.flatnonzero(~np.isfinite(columns).all(axis=1))
+        if len(bad):
+            rows = ", ".join(str(row) for row in bad[:5]) + (", …" if len(bad) > 5 else "")
+            raise InputError(f"offset must hold finite numbers; {len(bad)} rows have something else (rows {rows}).")
+        full = np.zeros((n_rows, self.n_logits), dtype=dtype)
+        full[:, : widths[columns.shape[1]]] = columns
+        return full
+
     def _checked(
-        self, theta: Array, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Array, Array, NDArray[Any], Array | None]:
+        self,
+        theta: Array,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        offset: ArrayLike | None = None,
+    ) -> tuple[Array, Array, NDArray[Any], Array | None, Array | None]:
         theta = self._checked_theta(theta)
         rows = self._checked_rows(theta, X)
         target = self.likelihood.prepare(y, len(rows))
-        return theta, rows, target, checked_weight(sample_weight, len(rows), theta.dtype)
+        weight = checked_weight(sample_weight, len(rows), theta.dtype)
+        return theta, rows, target, weight, self._checked_offset(offset, len(rows), theta.dtype)
 
 
 def require_finite(what: str, values: Array) -> None:

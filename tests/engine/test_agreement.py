@@ -56,12 +56,11 @@ def compare(problem, dtypes=DTYPES, threads=THREADS, penalty=Penalty(), dropout_
 
 # N1 N2 N4 N5 N6 N7 N8 N9 N10 N11 N12
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
-def test_the_engines_agree(likelihood, activation, make_problem, layers):
+def test_the_engines_agree(case, activation, make_problem, layers):
     cases = product((0, 1, 3), (1, 3), (False, True))
     for seed, (depth, outputs, weighted) in enumerate(cases):
         problem = make_problem(
-            likelihood,
+            case,
             layers(activation, depth, (19, 9, 34)),
             outputs=outputs,
             n_inputs=5,
@@ -73,13 +72,12 @@ def test_the_engines_agree(likelihood, activation, make_problem, layers):
         compare(problem, penalty=Penalty(0.1, biases=bool(seed % 2)))
 
 
-@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
-def test_the_engines_agree_with_dropout(likelihood, make_problem):
+def test_the_engines_agree_with_dropout(case, make_problem):
     """The masks are the same ones: they follow from seed, step, layer, row and unit alone."""
     hidden = [Dropout(0.1), Dense(33, "tanh"), Dropout(0.5), Dense(18, "relu"), Dropout(0.9)]
     for dropout_seed in (0, 1, 2**31, 2**62):
         problem = make_problem(
-            likelihood, hidden, outputs=3, n_inputs=20, n_rows=50, dropout_seed=dropout_seed, margin=1e-4
+            case, hidden, outputs=3, n_inputs=20, n_rows=50, dropout_seed=dropout_seed, margin=1e-4
         )
         compare(problem, dropout_seed=dropout_seed)
 
@@ -153,8 +151,7 @@ OPTIMIZERS = {
 
 # N13
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
-@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
-def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem, descend):
+def test_the_engines_take_the_same_steps(case, optimizer, make_problem, descend):
     hidden = [Dense(17, "tanh"), Dropout(0.25), Dense(6, "silu", bias=False), Dense(9, "gelu")]
     ways = [
         {},
@@ -166,7 +163,7 @@ def test_the_engines_take_the_same_steps(likelihood, optimizer, make_problem, de
     ]
     for seed, (more, outputs, weighted) in enumerate(product(ways, (1, 3), (False, True))):
         problem = make_problem(
-            likelihood, hidden, outputs=outputs, n_inputs=5, n_rows=50, weighted=weighted, seed=seed
+            case, hidden, outputs=outputs, n_inputs=5, n_rows=50, weighted=weighted, seed=seed
         )
         if weighted:
             problem.weight[:] = np.maximum(problem.weight, 0.25)  # no batch of weight 0

@@ -113,12 +113,15 @@ class Architecture:
         d_L, the length of the top layer's output.
     top_bias : bool, default True
         Whether the top layer has a bias.
+    n_scales : int, default 0
+        How many learned numbers of the likelihood stand at the end of θ (N14).
     """
 
     n_inputs: int
     hidden: tuple[Layer, ...]
     n_logits: int
     top_bias: bool = True
+    n_scales: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.n_inputs, int | np.integer) or self.n_inputs < 1:
@@ -146,7 +149,11 @@ class Architecture:
     @property
     def n_parameters(self) -> int:
         """The length of θ."""
-        return self.dense[-1].stop
+        return self.dense[-1].stop + self.n_scales
+
+    def scales(self, theta: Array) -> Array:
+        """Return a view of the likelihood's learned numbers, the end of θ (N14)."""
+        return theta[self.dense[-1].stop :]
 
     def unpack(self, theta: Array) -> list[tuple[Array, Array | None]]:
         """Return views (w_l, b_l) of θ, l = 1 … L; b_l is None where a layer has no bias (N3)."""
@@ -164,4 +171,11 @@ class Architecture:
         mask = np.zeros(self.n_parameters, dtype=bool)
         for layer in self.dense:
             mask[layer.weight_start : layer.weight_stop] = True
+        return mask
+
+    def shrinkable(self, biases: bool) -> NDArray[np.bool_]:
+        """(n_parameters,): True where a penalty or decay acts: the weights, the biases if asked, no scale."""
+        mask = self.weight_mask.copy()
+        if biases:
+            mask[: self.dense[-1].stop] = True
         return mask

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.architecture import Architecture
 from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor
 from chainrule.errors import InputError
-from chainrule.likelihoods import Likelihood
+from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 
 # A thread more is started for each so many multiplications and additions of a step or call: below it, waiting
@@ -91,6 +91,21 @@ def _rule(optimizer: Optimizer) -> tuple[str, tuple[float, float, float, float, 
     raise InputError(f"The native engine has no {type(optimizer).__name__}; use engine='reference'.")
 
 
+def native_likelihood(likelihood: Likelihood) -> tuple[str, bool, list[float]]:
+    """Return the native name of a likelihood, whether its scale is free, and its numbers.
+
+    "given" is the name for one that is written in Python.
+    """
+    if LIKELIHOODS.get(likelihood.name) is not type(likelihood):
+        return "given", False, []
+    plain = {"bernoulli", "poisson"}
+    if likelihood.name in plain or (likelihood.name == "normal" and likelihood.scale == 1):
+        return likelihood.name, False, []
+    if likelihood.name == "categorical" and not (likelihood.label_smoothing or likelihood.class_weight):
+        return likelihood.name, False, []
+    return "given", False, []
+
+
 class NativeEngine:
     """The equations in C++ (the protocol is `chainrule.engine.Engine`).
 
@@ -116,39 +131,84 @@ class NativeEngine:
         self.n_threads = usable_threads(n_threads)
         self._forced_threads = n_threads is not None
         self._n_logits, self._n_parameters = architecture.n_logits, architecture.n_parameters
+        self._architecture, self._likelihood = architecture, likelihood
+        top = native_likelihood(likelihood)
+        # A likelihood in Python splits a step: its losses and slopes come to the engine in the place of y.
+        self._split = top[0] == "given"
+        n_scales = architecture.n_scales
+        n_columns = self._n_logits + n_scales + 1 if self._split else likelihood.n_columns
         module = native_module(instruction_set)
         layers = [
             (layer.n_inputs, layer.units, layer.activation, layer.bias, layer.dropout, layer.weight_start)
             for layer in architecture.dense
         ]
         self._engines = {
-            np.dtype(np.float32): module.EngineFloat32(layers, likelihood.name, likelihood.n_columns),
-            np.dtype(np.float64): module.EngineFloat64(layers, likelihood.name, likelihood.n_columns),
+            np.dtype(np.float32): module.EngineFloat32(layers, top, n_scales, n_columns),
+            np.dtype(np.float64): module.EngineFloat64(layers, top, n_scales, n_columns),
         }
-
         self._predictors = {
             np.dtype(np.float32): module.RowPredictorFloat32,
             np.dtype(np.float64): module.RowPredictorFloat64,
         }
 
     def forward(self, theta: Array, X: Array) -> Array:
+        return self._forward(theta, X, None, 0)
+
+    def _forward(self, theta: Array, X: Array, dropout_seed: int | None, step: int) -> Array:
         logits = np.empty((len(X), self._n_logits), dtype=theta.dtype)
-        self._engines[theta.dtype].forward(theta, X, logits, self._threads(2 * len(X)))
+        engine, n_threads = self._engines[theta.dtype], self._threads(2 * len(X))
+        engine.forward(theta, X, logits, dropout_seed, step, n_threads)
         return logits
 
-    def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
-        engine = self._engines[theta.dtype]
-        return float(engine.loss(theta, X, _like(theta, y), sample_weight, self._threads(2 * len(X))))
+    def _target(
+        self,
+        theta: Array,
+        X: Array,
+        y: NDArray[Any],
+        offset: Array | None,
+        dropout_seed: int | None = None,
+        step: int = 0,
+    ) -> Array:
+        """Return y as the engine takes it: where the likelihood is in Python, its slopes and its losses."""
+        if not self._split:
+            return _like(theta, y)
+        logits = self._forward(theta, X, dropout_seed, step)
+        moved = logits if offset is None else logits + offset
+        z = self._likelihood.extended(moved, self._architecture.scales(theta))
+        losses, slopes = self._likelihood.loss_and_gradient(z, y)
+        given = np.column_stack([slopes, losses])
+        if given.shape != (len(X), self._n_logits + self._architecture.n_scales + 1):
+            raise InputError(
+                f"loss_and_gradient of {self._likelihood!r} must return the losses ({len(X)},) and the "
+                f"derivatives {z.shape}, not {np.shape(losses)} and {np.shape(slopes)}."
+            )
+        return _like(theta, given)
+
+    def loss(
+        self,
+        theta: Array,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        offset: Array | None = None,
+    ) -> float:
+        engine, target = self._engines[theta.dtype], self._target(theta, X, y, offset)
+        return float(engine.loss(theta, X, target, sample_weight, offset, self._threads(2 * len(X))))
 
     def predictor(self, theta: Array) -> RowPredictor:
         compute = self._predictors[theta.dtype](self._engines[theta.dtype], theta)
-        mean = np.empty(self._n_logits, dtype=theta.dtype)
+        logits = np.empty(self._n_logits, dtype=theta.dtype)
+        mean_of, scales = self._likelihood.mean, self._architecture.scales(theta).copy()
 
         def predict(row: Array) -> Array:
-            compute(row, mean)
-            return mean
+            compute(row, logits)
+            return logits
 
-        return predict
+        def predict_by_python(row: Array) -> Array:
+            compute(row, logits)
+            return mean_of(logits[None], scales)[0]
+
+        return predict_by_python if self._split else predict
 
     def loss_and_gradient(
         self,
@@ -159,13 +219,15 @@ class NativeEngine:
         penalty: Penalty,
         dropout_seed: int | None,
         input_gradient: Array | None = None,
+        offset: Array | None = None,
     ) -> tuple[float, Array]:
         gradient = np.empty_like(theta)
         loss = self._engines[theta.dtype].loss_and_gradient(
             theta,
             X,
-            _like(theta, y),
+            self._target(theta, X, y, offset, dropout_seed),
             sample_weight,
+            offset,
             gradient,
             input_gradient,
             penalty.l2,
@@ -186,6 +248,39 @@ class NativeEngine:
         batch_size: int,
         learning_rates: NDArray[np.float64],
         penalties: NDArray[np.float64] | None = None,
+        offset: Array | None = None,
+    ) -> NDArray[np.float64]:
+        if self._split:
+            end, losses = time.monotonic() + CALL_SECONDS, []
+            for k, rate in enumerate(learning_rates):
+                rows = order[k * batch_size : (k + 1) * batch_size]
+                weight, moved = (None if part is None else part[rows] for part in (sample_weight, offset))
+                batch = X[rows]
+                key = (descent.dropout_seed, descent.step)
+                target = self._target(descent.theta, batch, y[rows], moved, *key)
+                place = None if penalties is None else penalties[k : k + 1]
+                whole = np.arange(len(rows))
+                losses += self._run_steps(
+                    descent, batch, target, weight, whole, len(rows), np.array([rate]), place, moved
+                ).tolist()
+                if not np.isfinite(losses[-1]) or time.monotonic() > end:
+                    break
+            return np.array(losses)
+        return self._run_steps(
+            descent, X, _like(descent.theta, y), sample_weight, order, batch_size, learning_rates, penalties, offset
+        )
+
+    def _run_steps(
+        self,
+        descent: Descent,
+        X: Array,
+        y: Array,
+        sample_weight: Array | None,
+        order: NDArray[np.int64],
+        batch_size: int,
+        learning_rates: NDArray[np.float64],
+        penalties: NDArray[np.float64] | None,
+        offset: Array | None,
     ) -> NDArray[np.float64]:
         theta, (first, *second) = descent.theta, descent.state
         rule, numbers = _rule(descent.optimizer)
@@ -206,8 +301,9 @@ class NativeEngine:
             dropout_seed=descent.dropout_seed,
             steps_done=descent.step,
             X=X,
-            y=_like(theta, y),
+            y=y,
             weight=sample_weight,
+            offset=offset,
             order=order[: n_steps * batch_size],
             batch_size=batch_size,
             learning_rates=learning_rates[:n_steps],

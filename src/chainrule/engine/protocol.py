@@ -60,7 +60,8 @@ class Engine(Protocol):
     """One text of the mathematics, bound to one architecture and likelihood.
 
     Arrays come checked: X (n, n_inputs), C-contiguous, in the dtype of θ; y as the likelihood prepared
-    it; weights (n,) in the dtype of θ, or None. `Network` does the checks.
+    it; weights (n,) and offsets to the logits (n, n_logits) in the dtype of θ, or None. `Network` does the
+    checks.
     """
 
     @property
@@ -74,7 +75,14 @@ class Engine(Protocol):
     def forward(self, theta: Array, X: Array) -> Array:
         """Return the logits (n, n_logits): N1 to N4, no dropout."""
 
-    def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
+    def loss(
+        self,
+        theta: Array,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        offset: Array | None = None,
+    ) -> float:
         """Return the weighted mean of the rows' losses, without dropout or penalty."""
 
     def loss_and_gradient(
@@ -86,6 +94,7 @@ class Engine(Protocol):
         penalty: Penalty,
         dropout_seed: int | None,
         input_gradient: Array | None = None,
+        offset: Array | None = None,
     ) -> tuple[float, Array]:
         """Return the loss, penalty included, and ∂loss/∂θ; write ∂loss/∂X where an array is given."""
 
@@ -102,6 +111,7 @@ class Engine(Protocol):
         batch_size: int,
         learning_rates: NDArray[np.float64],
         penalties: NDArray[np.float64] | None = None,
+        offset: Array | None = None,
     ) -> NDArray[np.float64]:
         """Take steps of descent and return the loss of each one taken, penalty included.
 

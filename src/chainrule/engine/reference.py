@@ -27,13 +27,21 @@ class ReferenceEngine:
     def forward(self, theta: Array, X: Array) -> Array:
         return self.states(theta, X)[-1].H
 
-    def loss(self, theta: Array, X: Array, y: NDArray[Any], sample_weight: Array | None) -> float:
-        row_losses, _ = self.likelihood.loss_and_gradient(self.forward(theta, X), y)
+    def loss(
+        self,
+        theta: Array,
+        X: Array,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        offset: Array | None = None,
+    ) -> float:
+        row_losses, _ = self._top(theta, self.forward(theta, X), y, offset)
         return _mean(row_losses, sample_weight)
 
     def predictor(self, theta: Array) -> RowPredictor:
         kept = theta.copy()
-        return lambda row: self.likelihood.mean(self.forward(kept, row[None]))[0]
+        scales = self.architecture.scales(kept)
+        return lambda row: self.likelihood.mean(self.forward(kept, row[None]), scales)[0]
 
     def loss_and_gradient(
         self,
@@ -44,9 +52,11 @@ class ReferenceEngine:
         penalty: Penalty,
         dropout_seed: int | None,
         input_gradient: Array | None = None,
+        offset: Array | None = None,
     ) -> tuple[float, Array]:
         masks = None if dropout_seed is None else self._masks(dropout_seed, 0, len(X), theta.dtype)
-        loss, _, gradient = self._step(theta, X, y, sample_weight, penalty, masks, input_gradient)
+        data = (X, y, sample_weight, offset)
+        loss, _, gradient = self._step(theta, *data, penalty, masks, input_gradient)
         return loss, gradient
 
     @np.errstate(over="ignore", invalid="ignore")  # what is not finite is returned; the caller reports it
@@ -60,16 +70,19 @@ class ReferenceEngine:
         batch_size: int,
         learning_rates: NDArray[np.float64],
         penalties: NDArray[np.float64] | None = None,
+        offset: Array | None = None,
     ) -> NDArray[np.float64]:
         theta = descent.theta
-        decayed = np.where(self.architecture.weight_mask | descent.decay_biases, 1, 0).astype(theta.dtype)
+        decayed = self.architecture.shrinkable(descent.decay_biases).astype(theta.dtype)
         losses: list[float] = []
         end = time.monotonic() + CALL_SECONDS
         for k, eta in enumerate(learning_rates):
             rows = order[k * batch_size : (k + 1) * batch_size]
             masks = self._masks(descent.dropout_seed, descent.step, len(rows), theta.dtype)
             weight = None if sample_weight is None else sample_weight[rows]
-            loss, added, gradient = self._step(theta, X[rows], y[rows], weight, descent.penalty, masks, None)
+            moved = None if offset is None else offset[rows]
+            data = (X[rows], y[rows], weight, moved)
+            loss, added, gradient = self._step(theta, *data, descent.penalty, masks, None)
             losses.append(loss)
             if penalties is not None:
                 penalties[k] = added
@@ -98,6 +111,14 @@ class ReferenceEngine:
             for level, layer in enumerate(self.architecture.dense)
         ]
 
+    def _top(
+        self, theta: Array, logits: Array, y: NDArray[Any], offset: Array | None
+    ) -> tuple[Array, Array]:
+        """The rows' losses and their derivatives by the logits and, behind these, by the scales (N14)."""
+        moved = logits if offset is None else logits + offset
+        z = self.likelihood.extended(moved, self.architecture.scales(theta))
+        return self.likelihood.loss_and_gradient(z, y)
+
     @np.errstate(over="ignore", invalid="ignore")  # as above
     def _step(
         self,
@@ -105,6 +126,7 @@ class ReferenceEngine:
         X: Array,
         y: NDArray[Any],
         sample_weight: Array | None,
+        offset: Array | None,
         penalty: Penalty,
         masks: list[Array | None] | None,
         input_gradient: Array | None,
@@ -113,13 +135,15 @@ class ReferenceEngine:
         parameters = self.architecture.unpack(theta)
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
         states = equations.forward(X, parameters, functions, masks)
-        row_losses, minus_e = self.likelihood.loss_and_gradient(states[-1].H, y)
+        row_losses, minus_e = self._top(theta, states[-1].H, y, offset)
         loss = _mean(row_losses, sample_weight)
-        delta = equations.top_error_signal(minus_e, sample_weight)
+        signal = equations.top_error_signal(minus_e, sample_weight)
+        delta, of_scales = np.hsplit(signal, [self.architecture.n_logits])
         gradients, G = equations.backward(delta, states, parameters, functions, masks)
         if input_gradient is not None:
             input_gradient[...] = G
-        gradient = np.concatenate([part.ravel() for pair in gradients for part in pair if part is not None])
+        parts = [part.ravel() for pair in gradients for part in pair if part is not None]
+        gradient = np.concatenate([*parts, equations.gradient_of_bias(of_scales)])  # N14: a scale is a bias
         added = 0.0
         if penalty.l2:
             total_weight = len(X) if sample_weight is None else float(sample_weight.sum(dtype=np.float64))

@@ -407,7 +407,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
     def _calibrate(self, kept_aside: Data | None) -> None:
         self.temperature_ = 1.0
         if kept_aside is not None:
-            likelihood, (X, y, weight) = self.network_.likelihood, kept_aside
+            likelihood, (X, y, weight, _) = self.network_.likelihood, kept_aside
             target = likelihood.prepare(y)
             self.temperature_ = fitted_temperature(likelihood, self._logits(X), target, weight)
 

@@ -45,7 +45,7 @@ class Penalty:
         self, architecture: Architecture, theta: Array, total_weight: float = 1.0
     ) -> tuple[float, Array]:
         """Return ½ λ ‖θ‖² over what is penalised, and its gradient λ θ, zero elsewhere."""
-        penalised = theta if self.biases else np.where(architecture.weight_mask, theta, 0)
+        penalised = np.where(architecture.shrinkable(self.biases), theta, 0)
         l2 = self.l2 / total_weight if self.of_sum else self.l2
         value = 0.5 * l2 * float(np.dot(penalised.astype(np.float64), penalised))
         return value, penalised * theta.dtype.type(l2)

@@ -17,17 +17,19 @@ class Data(NamedTuple):
     X: Array  # (n_rows, n_inputs)
     y: NDArray[Any]  # (n_rows, n_columns)
     weight: Array | None  # (n_rows,)
+    offset: Array | None = None  # (n_rows, n_logits)
 
     def that_count(self) -> "Data":
         """Return the rows with a weight above 0; the others change no sum, but might fill a batch."""
         if self.weight is None or self.weight.all():
             return self
         kept = self.weight > 0
-        return Data(self.X[kept], self.y[kept], self.weight[kept])
+        return self.take(np.flatnonzero(kept))
 
     def take(self, rows: Rows) -> "Data":
         """Return these rows."""
-        return Data(self.X[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+        weight, offset = (None if part is None else part[rows] for part in (self.weight, self.offset))
+        return Data(self.X[rows], self.y[rows], weight, offset)
 
 
 def epoch_order(n_rows: int, seed: int, epoch: int) -> Rows:

@@ -25,6 +25,7 @@ def train(
     X: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
     *,
     validation: Sequence[Any] | None = None,
     settings: Training = Training(),  # noqa: B008 (frozen)
@@ -49,7 +50,9 @@ def train(
         The target, in the likelihood's domain.
     sample_weight : array_like, (n_rows,), optional
         Weights ≥ 0. A row of weight 0 counts for nothing, as if it were not there.
-    validation : tuple (X, y) or (X, y, sample_weight), optional
+    offset : array_like, optional
+        What is added to the logits of each row, as in `Network.forward`.
+    validation : tuple (X, y), (X, y, sample_weight) or (X, y, sample_weight, offset), optional
         Rows that are looked at after each epoch and not learned from.
     settings : Training, default Training()
         How to train.
@@ -98,7 +101,7 @@ def train(
         raise InputError(
             "LBFGS needs a loss without randomness, but the network has Dropout: take it out, or use Adam."
         )
-    data = _checked_data(network, theta, X, y, sample_weight)
+    data = _checked_data(network, theta, X, y, sample_weight, offset)
     require_finite("theta", theta)
     run = Run(
         network=network,
@@ -129,7 +132,7 @@ def _descend(run: Run) -> StoppedBy:
 
 def _descend_by_batches(run: Run, optimizer: Optimizer) -> StoppedBy:
     """Take the steps of all epochs from ``run.theta``, which is changed, and return why it ended."""
-    settings, (X, y, weight) = run.settings, run.data
+    settings, (X, y, weight, offset) = run.settings, run.data
     batch_size = settings.batch_size
     n_steps = math.ceil(len(X) / batch_size)  # in one epoch
     descent = Descent(
@@ -150,7 +153,7 @@ def _descend_by_batches(run: Run, optimizer: Optimizer) -> StoppedBy:
             if done and run.time_is_over:
                 return "time"
             taken = run.engine.run_steps(
-                descent, X, y, weight, order[done * batch_size :], batch_size, rates[done:]
+                descent, X, y, weight, order[done * batch_size :], batch_size, rates[done:], offset=offset
             )
             losses[done : done + len(taken)] = taken
             done += len(taken)
@@ -166,18 +169,25 @@ def _descend_by_batches(run: Run, optimizer: Optimizer) -> StoppedBy:
 
 
 def _checked_data(
-    network: Network, theta: Array, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    network: Network,
+    theta: Array,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
 ) -> Data:
-    _, rows, target, weight = network._checked(theta, X, y, sample_weight)
+    _, rows, target, weight, moved = network._checked(theta, X, y, sample_weight, offset)
     # y in the dtype that the engines compute in, once and not in each of their calls
-    return Data(rows, np.ascontiguousarray(target, dtype=rows.dtype), weight).that_count()
+    return Data(rows, np.ascontiguousarray(target, dtype=rows.dtype), weight, moved).that_count()
 
 
 def _checked_validation(network: Network, theta: Array, validation: Sequence[Any] | None) -> Data | None:
     if validation is None:
         return None
-    if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
-        raise InputError("validation must be a tuple (X, y) or (X, y, sample_weight).")
+    if not isinstance(validation, tuple | list) or len(validation) not in (2, 3, 4):
+        raise InputError(
+            "validation must be a tuple (X, y), (X, y, sample_weight) or (X, y, sample_weight, offset)."
+        )
     try:
         return _checked_data(network, theta, *validation)
     except InputError as error:

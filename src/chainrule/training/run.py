@@ -191,7 +191,10 @@ class Run:
         """Return the metrics of these rows; NaN where a prediction is beyond the largest float."""
         if not self._metrics:
             return {}
-        mean = self.network.likelihood.mean(self.engine.forward(self.theta, data.X))
+        logits = self.engine.forward(self.theta, data.X)
+        if data.offset is not None:
+            logits = logits + data.offset
+        mean = self.network.likelihood.mean(logits, self.network.scales(self.theta))
         if not np.isfinite(mean).all():
             return {metric.name: math.nan for metric in self._metrics}
         return {metric.name: float(metric.function(data.y, mean, data.weight)) for metric in self._metrics}

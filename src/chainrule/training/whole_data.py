@@ -54,7 +54,9 @@ class _Descent:
     def loss_and_gradient(self, point: Point) -> tuple[float, Point]:
         run = self._run
         theta = point.astype(run.theta.dtype)
-        loss, slope = run.engine.loss_and_gradient(theta, *run.data, run.settings.penalty, None)
+        X, y, weight, offset = run.data
+        penalty = run.settings.penalty
+        loss, slope = run.engine.loss_and_gradient(theta, X, y, weight, penalty, None, offset=offset)
         gradient = slope.astype(np.float64)
         if not (math.isfinite(loss) and np.isfinite(gradient).all()):
             if self._here is None:
