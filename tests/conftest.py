@@ -20,6 +20,7 @@ settings.register_profile("chainrule", deadline=None, derandomize=True, database
 settings.register_profile("nightly", deadline=None, database=None, max_examples=2000, print_blob=True)
 settings.load_profile("chainrule")
 
+
 # For each likelihood: how to make it with so many outputs, and how to draw a target for n rows of it.
 # A new likelihood without a line here fails every test that goes over LIKELIHOODS.
 # A name behind a stroke is another way to set it up.
@@ -59,7 +60,7 @@ def of_outputs(draw: Any) -> Any:
     return lambda rng, n, likelihood: draw(rng, (n, likelihood.n_columns))
 
 
-def times_and_events(rng: Any, n: int, likelihood: Any) -> Any:  # noqa: ARG001 (as the others)
+def times_and_events(rng: Any, n: int, likelihood: Any) -> Any:
     return np.column_stack([rng.gamma(2.0, size=n), rng.integers(0, 2, n)])
 
 
@@ -81,7 +82,8 @@ DRAW = {
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test with the argument ``case`` every likelihood there is, in every way to set it up."""
-    if "case" in metafunc.fixturenames:
+    own = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "case" in metafunc.fixturenames and "case" not in own:
         metafunc.parametrize("case", CASES)
 
 
@@ -169,6 +171,12 @@ def make_problem_fixture() -> Any:
 @pytest.fixture(name="make_likelihood", scope="session")
 def make_likelihood_fixture() -> Any:
     return make_likelihood
+
+
+@pytest.fixture(scope="session")
+def draw_target() -> Any:
+    """Return a function that draws a target for n rows of a likelihood, as `prepare` returns it."""
+    return lambda likelihood, n, rng: likelihood.prepare(DRAW[likelihood.name](rng, n, likelihood))
 
 
 @pytest.fixture(scope="session")

@@ -317,9 +317,7 @@ class Network:
         require_finite("X", rows)
         return np.ascontiguousarray(rows)
 
-    def _checked_offset(
-        self, offset: ArrayLike | None, n_rows: int, dtype: np.dtype[Any]
-    ) -> Array | None:
+    def _checked_offset(self, offset: ArrayLike | None, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
         """Return the offset as (n_rows, n_logits), with 0 for the logits that it does not move."""
         if offset is None:
             return None
@@ -336,7 +334,9 @@ class Network:
         bad = np.flatnonzero(~np.isfinite(columns).all(axis=1))
         if len(bad):
             rows = ", ".join(str(row) for row in bad[:5]) + (", …" if len(bad) > 5 else "")
-            raise InputError(f"offset must hold finite numbers; {len(bad)} rows have something else (rows {rows}).")
+            raise InputError(
+                f"offset must hold finite numbers; {len(bad)} rows have something else (rows {rows})."
+            )
         full = np.zeros((n_rows, self.n_logits), dtype=dtype)
         full[:, : widths[columns.shape[1]]] = columns
         return full

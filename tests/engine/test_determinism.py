@@ -5,7 +5,6 @@ import pytest
 
 from chainrule import Dense, Dropout, training
 from chainrule.engine import Descent
-from chainrule.likelihoods import LIKELIHOODS
 from chainrule.optimization import SGD, Adam, AdamW, Penalty
 
 DTYPES = ("float64", "float32")
@@ -28,7 +27,8 @@ def same_bits(a, b):
 @pytest.fixture(params=range(len(SIZES)))
 def problem(request, make_problem):
     hidden, n_inputs, n_rows = SIZES[request.param]
-    likelihood = sorted(LIKELIHOODS)[request.param % len(LIKELIHOODS)]
+    names = ["bernoulli", "categorical", "gamma/learned", "normal", "ordinal", "poisson"]
+    likelihood = names[request.param % len(names)]
     return make_problem(
         likelihood,
         hidden,
@@ -87,10 +87,9 @@ def test_predictions_are_the_same_bits_however_many_rows_at_a_time(problem, dtyp
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
-def test_two_fits_with_one_seed_are_the_same_bits(likelihood, dtype, make_problem):
+def test_two_fits_with_one_seed_are_the_same_bits(case, dtype, make_problem):
     hidden = [Dense(33, "relu"), Dropout(0.2), Dense(17, "tanh")]
-    problem = make_problem(likelihood, hidden, outputs=3, n_inputs=9, n_rows=203, margin=0, dtype=dtype)
+    problem = make_problem(case, hidden, outputs=3, n_inputs=9, n_rows=203, margin=0, dtype=dtype)
 
     def fit(n_threads, seed=5):
         settings = training.Training(epochs=4, batch_size=32, seed=seed, n_threads=n_threads)

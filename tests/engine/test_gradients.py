@@ -11,6 +11,8 @@ from chainrule.optimization import Penalty
 
 STEP = 1e-5
 TOLERANCE = 1e-7  # of each layer's largest entry
+# the canonical four, and two with learned numbers at the end of θ
+SOME_CASES = ["normal", "bernoulli", "categorical", "poisson", "gamma/learned", "ordinal"]
 
 
 def central_differences(loss, point):
@@ -55,16 +57,26 @@ def check(problem, engine, penalty=Penalty(), dropout_seed=None):
 
 # N5 N6 N7 N8 N9 N10 N11 N12
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_gradients_are_those_of_the_loss(case, activation, engine, make_problem, layers):
+@pytest.mark.parametrize("likelihood", ["normal", "bernoulli", "categorical", "poisson"])
+def test_gradients_are_those_of_the_loss(likelihood, activation, engine, make_problem, layers):
     cases = product((0, 1, 3), (1, 3), (False, True), (Penalty(), Penalty(0.1)))
     for seed, (depth, outputs, weighted, penalty) in enumerate(cases):
         problem = make_problem(
-            case, layers(activation, depth), outputs=outputs, weighted=weighted, seed=seed
+            likelihood, layers(activation, depth), outputs=outputs, weighted=weighted, seed=seed
         )
         check(problem, engine, penalty)
 
 
+# N5 N6 N7 N8 N14 N15 N16 N17 N18 N19 N20 N21 N22 N23 N24
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_gradients_of_every_likelihood(case, outputs, engine, make_problem):
+    ways = [((), False, Penalty()), ([Dense(4, "tanh")], True, Penalty(0.1, biases=True))]
+    for seed, (hidden, weighted, penalty) in enumerate(ways):
+        check(make_problem(case, hidden, outputs=outputs, weighted=weighted, seed=seed), engine, penalty)
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("case", SOME_CASES)
 def test_gradients_with_dropout(case, activation, engine, make_problem):
     hidden = [Dropout(0.2), Dense(5, activation), Dropout(0.5), Dense(4, activation), Dropout(0.25)]
     for dropout_seed, weighted in product((1, 2), (False, True)):
@@ -75,6 +87,7 @@ def test_gradients_with_dropout(case, activation, engine, make_problem):
 
 
 @pytest.mark.parametrize("bias", list(product((False, True), repeat=2)))
+@pytest.mark.parametrize("case", SOME_CASES)
 def test_gradients_of_layers_without_biases(case, bias, engine, make_problem):
     hidden = [Dense(4, "tanh", bias=bias[0]), Dense(3, "gelu", bias=bias[1])]
     for penalty in (Penalty(), Penalty(0.1), Penalty(0.1, biases=True)):

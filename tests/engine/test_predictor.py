@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.likelihoods import LIKELIHOODS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("hidden", [(), (5,), (70, 33)])
-@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
 @pytest.mark.parametrize("n_outputs", [2, 3, 40])
-def test_a_row_gets_the_mean_that_it_gets_among_others(engine, likelihood, n_outputs, hidden, dtype):
-    network = cr.Network(7, hidden, likelihood=LIKELIHOODS[likelihood](n_outputs))
+def test_a_row_gets_the_mean_that_it_gets_among_others(
+    engine, case, n_outputs, hidden, dtype, make_likelihood
+):
+    network = cr.Network(7, hidden, likelihood=make_likelihood(case, n_outputs))
     theta = network.initial_parameters(seed=1, dtype=dtype)
     X = np.random.default_rng(0).normal(size=(9, 7)).astype(dtype)
     predict = network.predictor(theta, engine=engine)

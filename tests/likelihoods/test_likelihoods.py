@@ -117,14 +117,14 @@ def top_only(likelihood, dtype):
     return network, theta
 
 
-def test_every_likelihood_is_covered():
-    assert set(LIKELIHOODS) == set(DEFINITIONS) == set(TARGETS)
+def test_every_definition_has_targets():
+    assert set(DEFINITIONS) == set(TARGETS)
 
 
 # N5 N6 N7 N8
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("outputs", [1, 3])
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
 def test_loss_and_residual(name, outputs, dtype, engine, make_likelihood):
     network, theta = top_only(make_likelihood(name, outputs), dtype)
     s, y = rows(name, outputs, dtype)
@@ -144,7 +144,7 @@ def test_loss_and_residual(name, outputs, dtype, engine, make_likelihood):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("outputs", [1, 3])
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
 def test_loss_and_residual_by_the_likelihood_itself(name, outputs, dtype, make_likelihood):
     s, y = rows(name, outputs, dtype)
     losses, residuals = make_likelihood(name, outputs).loss_and_gradient(s, y)
@@ -159,7 +159,7 @@ def test_loss_and_residual_by_the_likelihood_itself(name, outputs, dtype, make_l
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("outputs", [1, 3])
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
 def test_mean(name, outputs, dtype, engine, make_likelihood):
     network, theta = top_only(make_likelihood(name, outputs), dtype)
     s, _ = rows(name, outputs, dtype)
@@ -171,7 +171,7 @@ def test_mean(name, outputs, dtype, engine, make_likelihood):
 
 
 # N8: −e is the derivative of the loss, and A' the mean: −e = ŷ − y.
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
 def test_the_residual_is_the_target_less_the_mean(name, make_problem):
     problem = make_problem(name, outputs=3, n_rows=20)
     logits = problem.network.forward(problem.theta, problem.X, "reference")
@@ -182,9 +182,8 @@ def test_the_residual_is_the_target_less_the_mean(name, make_problem):
 
 
 # N9: rows that are repeated weigh as much as a weight.
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
-def test_k_equal_rows_are_one_row_of_weight_k(name, engine, make_problem, layers):
-    problem = make_problem(name, layers("tanh", 2), outputs=3, n_rows=7)
+def test_k_equal_rows_are_one_row_of_weight_k(case, engine, make_problem, layers):
+    problem = make_problem(case, layers("tanh", 2), outputs=3, n_rows=7)
     network, times = problem.network, np.array([1, 4, 0, 2, 3, 1, 6])
     loss, gradient = network.loss_and_gradient(problem.theta, problem.X, problem.y, times, engine=engine)
     repeated = np.repeat(problem.X, times, axis=0), np.repeat(problem.y, times, axis=0)
@@ -193,15 +192,14 @@ def test_k_equal_rows_are_one_row_of_weight_k(name, engine, make_problem, layers
     np.testing.assert_allclose(gradient, gradient_repeated, rtol=0, atol=1e-14 * np.abs(gradient).max())
 
 
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
-def test_only_the_ratio_of_weights_counts(name, engine, make_problem, layers):
-    problem = make_problem(name, layers("tanh", 2), outputs=3, n_rows=7, weighted=True)
+def test_only_the_ratio_of_weights_counts(case, engine, make_problem, layers):
+    problem = make_problem(case, layers("tanh", 2), outputs=3, n_rows=7, weighted=True)
     arguments = (problem.theta, problem.X, problem.y)
     loss, gradient = problem.network.loss_and_gradient(*arguments, problem.weight, engine=engine)
     for factor in (2.0**-60, 2.0**60):  # exact in both dtypes
         again = problem.network.loss_and_gradient(*arguments, problem.weight * factor, engine=engine)
         assert again[0] == pytest.approx(loss, rel=1e-15)
-        np.testing.assert_allclose(again[1], gradient, rtol=1e-14)
+        np.testing.assert_allclose(again[1], gradient, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -218,7 +216,7 @@ def test_a_row_of_weight_0_does_not_count_even_if_its_loss_is_infinite(dtype, en
 
 @pytest.mark.parametrize("dtype", ["int64", "int8", "bool", "uint8", "float32", "float64"])
 @pytest.mark.parametrize("theta_dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
 def test_the_dtype_of_the_target_changes_nothing(name, theta_dtype, dtype, engine, make_problem):
     problem = make_problem(name, [4], dtype=theta_dtype)
     y = np.array([0, 1, 1, 0, 1])
@@ -311,11 +309,12 @@ def test_a_likelihood_of_no_size_is_an_error(make, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", sorted(LIKELIHOODS))
-def test_a_likelihood_states_what_it_is_and_can_be_made_again(name, make_likelihood):
-    likelihood = make_likelihood(name, 3)
+def test_a_likelihood_states_what_it_is_and_can_be_made_again(case, make_likelihood):
+    name = case.partition("/")[0]
+    likelihood = make_likelihood(case, 3)
     assert isinstance(likelihood, Likelihood)
     assert likelihood.name == name
+    assert repr(likelihood).startswith(type(likelihood).__name__ + "(")
     assert all((likelihood.domain, likelihood.link, likelihood.dropped))
     assert LIKELIHOODS[name](**likelihood.settings()) == likelihood
     with pytest.raises(TypeError, match="abstract"):

@@ -45,13 +45,14 @@ class InterruptedEngine:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def run_steps(self, descent, *data_and_order):
+    def run_steps(self, descent, *data_and_order, **more):
         *data, order, batch_size, learning_rates = data_and_order
         self.n_calls += 1
         if self._before_call is not None:
             self._before_call(self.n_calls)
         k = self._n_steps(self.n_calls)
-        return self._engine.run_steps(descent, *data, order[: k * batch_size], batch_size, learning_rates[:k])
+        part = (order[: k * batch_size], batch_size, learning_rates[:k])
+        return self._engine.run_steps(descent, *data, *part, **more)
 
 
 @pytest.fixture(scope="session", name="make_task")

@@ -267,7 +267,15 @@ class NativeEngine:
                     break
             return np.array(losses)
         return self._run_steps(
-            descent, X, _like(descent.theta, y), sample_weight, order, batch_size, learning_rates, penalties, offset
+            descent,
+            X,
+            _like(descent.theta, y),
+            sample_weight,
+            order,
+            batch_size,
+            learning_rates,
+            penalties,
+            offset,
         )
 
     def _run_steps(

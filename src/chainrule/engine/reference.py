@@ -111,9 +111,7 @@ class ReferenceEngine:
             for level, layer in enumerate(self.architecture.dense)
         ]
 
-    def _top(
-        self, theta: Array, logits: Array, y: NDArray[Any], offset: Array | None
-    ) -> tuple[Array, Array]:
+    def _top(self, theta: Array, logits: Array, y: NDArray[Any], offset: Array | None) -> tuple[Array, Array]:
         """The rows' losses and their derivatives by the logits and, behind these, by the scales (N14)."""
         moved = logits if offset is None else logits + offset
         z = self.likelihood.extended(moved, self.architecture.scales(theta))

@@ -18,10 +18,10 @@ from chainrule.optimization import Penalty
 
 Array = NDArray[np.floating[Any]]
 
-Part = Literal["weight", "bias", "x"]
+Part = Literal["weight", "bias", "scale", "x"]
 # For each part of a layer: the gradient, the differences, and what rounding hides from these.
 Parts = dict[Part, tuple[Array, Array, Array]]
-EQUATIONS: dict[Part, str] = {"weight": "N11", "bias": "N12", "x": "N10"}
+EQUATIONS: dict[Part, str] = {"weight": "N11", "bias": "N12", "scale": "N14", "x": "N10"}
 # A loss carries an error of a few units in its last place; this many of them are taken for granted.
 ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
@@ -33,17 +33,18 @@ class LayerCheck:
     Parameters
     ----------
     name : str
-        "layer l", or "x".
+        "scales", "layer l", or "x".
     n_entries : int
         How many entries were compared.
     largest : float
         The largest entry, in size.
     error : float
         The largest difference between the two, as a share of ``largest`` (see `gradient_check`).
-    part : {"weight", "bias", "x"}
-        Where the worst entry is: in w_l (N11), in b_l (N12) or in x (N10).
+    part : {"weight", "bias", "scale", "x"}
+        Where the worst entry is: in w_l (N11), in b_l (N12), in the likelihood's learned numbers (N14) or in
+        x (N10).
     index : tuple of int
-        Its place there: (unit, input) of a weight, (unit,) of a bias, (row, column) of x.
+        Its place there: (unit, input) of a weight, (unit,) of a bias or scale, (row, column) of x.
     gradient, difference : float
         The worst entry, as the chain rule and as the central difference have it.
     """
@@ -74,7 +75,8 @@ class GradientCheck:
     loss : float
         The loss at θ, penalty included.
     layers : tuple of LayerCheck
-        From the top layer down to layer 1, then x: the order in which the chain rule computes them.
+        The likelihood's learned scales where it has some, then from the top layer down to layer 1, then x: the
+        order in which the chain rule computes them.
     tolerance : float
         The largest error that is right.
     engine : {"native", "reference"}
@@ -153,6 +155,7 @@ def gradient_check(
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
     penalty: Penalty = Penalty(),
     dropout_seed: int | None = None,
     engine: EngineName = "native",
@@ -182,6 +185,8 @@ def gradient_check(
         The target, in the likelihood's domain.
     sample_weight : array_like, (n_rows,), optional
         Weights of the rows.
+    offset : array_like, optional
+        What is added to the logits (see `Network.forward`).
     penalty : Penalty, default Penalty()
         What is added to the loss.
     dropout_seed : int, optional
@@ -228,7 +233,9 @@ def gradient_check(
             "theta is float32, whose losses are too coarse for differences; "
             "check in float64: theta.astype('float64') and X.astype('float64')."
         )
-    loss, _ = network.loss_and_gradient(theta, X, y, sample_weight, dropout_seed, engine, penalty)
+    loss, _ = network.loss_and_gradient(
+        theta, X, y, sample_weight, dropout_seed, engine, penalty, offset=offset
+    )
     if not math.isfinite(loss):
         raise InputError(
             f"The loss at this theta is {loss}: check where it is finite, with smaller weights or inputs."
@@ -238,10 +245,12 @@ def gradient_check(
     weight, n_left_out = _weight_without_kinks(network.architecture, states, sample_weight, kink_margin)
 
     def of_theta() -> tuple[float, Array]:
-        return network.loss_and_gradient(theta, X, y, weight, dropout_seed, engine, penalty)
+        return network.loss_and_gradient(theta, X, y, weight, dropout_seed, engine, penalty, offset=offset)
 
     def of_inputs() -> tuple[float, Array]:
-        return network.loss_and_input_gradient(theta, X, y, weight, dropout_seed, engine, penalty)
+        return network.loss_and_input_gradient(
+            theta, X, y, weight, dropout_seed, engine, penalty, offset=offset
+        )
 
     h_theta, h_inputs = step * np.maximum(1, np.abs(theta)), step * np.maximum(1, np.abs(X))
     for layer, state in zip(network.architecture.dense, states, strict=True):
@@ -254,6 +263,9 @@ def gradient_check(
         weights, biases = zip(*pairs, strict=True)
         parts: Parts = {"weight": weights} if biases[0] is None else {"weight": weights, "bias": biases}
         layers.append(_compare(f"layer {number}", parts, tolerance))
+    if network.architecture.n_scales:
+        of_scales, differences, hidden = map(network.scales, of_layers)
+        layers.append(_compare("scales", {"scale": (of_scales, differences, hidden)}, tolerance))
     of_x = (of_inputs()[1], _differences(of_inputs, X, h_inputs), ROUNDING * abs(loss) / h_inputs)
     x = _compare("x", {"x": of_x}, tolerance)
     return GradientCheck(loss, (*reversed(layers), x), tolerance, engine, len(X), n_left_out)

@@ -97,6 +97,16 @@ class Likelihood(ABC):
         """Return the keyword arguments that make this likelihood again."""
         return {field.name: getattr(self, field.name) for field in fields(self)} if is_dataclass(self) else {}
 
+    def __repr__(self) -> str:
+        """How it is made: its size, and what is not as it is by default."""
+        default = {field.name: field.default for field in fields(self)} if is_dataclass(self) else {}
+        said = (
+            f"{name}={value!r}"
+            for name, value in self.settings().items()
+            if name in {"n_outputs", "n_classes"} or value != default[name]
+        )
+        return f"{type(self).__name__}({', '.join(said)})"
+
     def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         """Return, elementwise, where y lies outside the domain."""
         return ~np.isfinite(y)
@@ -204,7 +214,7 @@ class Likelihood(ABC):
         return np.asarray(self.invalid(y).any(axis=1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IndependentOutputs(Likelihood):
     """A likelihood of several outputs, each with one logit of its own.
 

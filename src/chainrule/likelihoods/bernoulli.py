@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bernoulli(IndependentOutputs):
     """y ~ Bernoulli(sigmoid(s)), independently for each label: logistic regression (N6).
 

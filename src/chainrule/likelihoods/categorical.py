@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Categorical(Likelihood):
     """P(y = c given s) = softmax(s)_c: softmax regression (N7).
 
@@ -68,9 +68,6 @@ class Categorical(Likelihood):
     def n_columns(self) -> int:
         return 1
 
-    def __repr__(self) -> str:
-        return f"Categorical({settings_in_words(self, ('n_classes',))})"
-
     def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         return invalid_classes(y, self.n_classes)
 
@@ -100,10 +97,3 @@ class Categorical(Likelihood):
 def invalid_classes(y: NDArray[Any], n_classes: int) -> NDArray[np.bool_]:
     """Return where y is no class number."""
     return np.asarray(~((y >= 0) & (y < n_classes) & (y == np.floor(y))))
-
-
-def settings_in_words(likelihood: Likelihood, always: tuple[str, ...]) -> str:
-    """Return the settings as they are written, those only that say something."""
-    return ", ".join(
-        f"{name}={value!r}" for name, value in likelihood.settings().items() if name in always or value
-    )

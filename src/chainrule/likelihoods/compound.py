@@ -55,11 +55,15 @@ class TweedieDistribution(Distribution):
         given = self._given(y)
         z = np.where(given > 0, given, 1.0) / self.scale_of_one
         # the largest term of the sum over N is near y^(2−p)/(φ (2 − p)), Dunn & Smyth (2005)
-        most = float(np.max(np.maximum(given, 0) ** (2 - self.power) / (self.phi * (2 - self.power)), initial=0))
+        most = float(
+            np.max(np.maximum(given, 0) ** (2 - self.power) / (self.phi * (2 - self.power)), initial=0)
+        )
         n = np.arange(1, 40 + int(2 * most + 20 * np.sqrt(most)), dtype=np.float64)
         n = n.reshape(-1, *[1] * len(self.shape))
         shape = n * self.shape_of_one
-        logs = special.xlogy(n, self.rate) - special.gammaln(n + 1) + shape * np.log(z) - special.gammaln(shape)
+        logs = (
+            special.xlogy(n, self.rate) - special.gammaln(n + 1) + shape * np.log(z) - special.gammaln(shape)
+        )
         log_sum = special.logsumexp(logs, axis=0)
         above = log_sum - z - self.rate - np.log(np.where(given > 0, given, 1.0))
         return np.where(given > 0, above, np.where(given == 0, -self.rate, -np.inf))

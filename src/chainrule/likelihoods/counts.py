@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Poisson(IndependentOutputs):
     """y ~ Poisson(e^s), independently for each output: a log-linear model (N8).
 
@@ -62,7 +62,7 @@ class Poisson(IndependentOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NegativeBinomial(ScaledOutputs):
     """Counts with mean μ = e^s and variance μ + α μ²: more spread out than Poisson's (N21).
 

@@ -56,8 +56,10 @@ class Distribution(ABC):
         if not ((levels >= 0) & (levels <= 1)).all():
             raise InputError(f"q={q!r}: levels of quantiles must be at least 0 and at most 1.")
         found = [self._quantile(np.full(self.shape, level)) for level in levels.ravel()]
-        return np.stack(found, axis=-1).reshape(*self.shape, *levels.shape) if found else np.empty(
-            (*self.shape, *levels.shape)
+        return (
+            np.stack(found, axis=-1).reshape(*self.shape, *levels.shape)
+            if found
+            else np.empty((*self.shape, *levels.shape))
         )
 
     def interval(self, coverage: float) -> Array:
@@ -192,7 +194,9 @@ class ClassDistribution(Distribution):
         known = (c >= 0) & (c < self.probabilities.shape[1]) & (c == np.floor(c))
         at = np.where(known, c, 0).astype(np.intp)
         with np.errstate(divide="ignore"):  # log 0 = −inf
-            return np.log(np.where(known, np.take_along_axis(self.probabilities, at[:, None], axis=1)[:, 0], 0))
+            return np.log(
+                np.where(known, np.take_along_axis(self.probabilities, at[:, None], axis=1)[:, 0], 0)
+            )
 
     def _quantile(self, q: Array) -> Array:
         return (self._cumulated < q[:, None]).sum(axis=1).astype(np.float64)

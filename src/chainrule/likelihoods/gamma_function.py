@@ -38,9 +38,7 @@ def gamma_normaliser(a: Array) -> tuple[Array, Array]:
         0.5 * a + HALF_LOG_2_PI + odd_series(LOG_GAMMA_SERIES, alpha),
         gammaln(1 + few) + a + few * a + few,
     )
-    slope = np.where(
-        large, 0.5 + odd_series(DIGAMMA_SERIES, alpha), 1 - few * digamma(1 + few) - few * a
-    )
+    slope = np.where(large, 0.5 + odd_series(DIGAMMA_SERIES, alpha), 1 - few * digamma(1 + few) - few * a)
     return value, slope
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chainrule.likelihoods.distributions import Distribution
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _NormalOutputs(ScaledOutputs):
     """y ~ Normal(s, e^t): t is the log of the variance."""
 
@@ -42,7 +42,7 @@ class _NormalOutputs(ScaledOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Normal(_NormalOutputs):
     """y ~ Normal(s, σ²), independently for each output: least squares (N5).
 
@@ -76,7 +76,7 @@ class Normal(_NormalOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NormalWithVariance(_NormalOutputs):
     """y ~ Normal(s, e^t) with s and t both from the network: an error that depends on x (N15).
 

@@ -28,7 +28,7 @@ def through_rising(values: Array, slopes: Array) -> Array:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quantile(IndependentOutputs):
     """Quantiles of y at several levels, which never cross: quantile regression (N19).
 
@@ -75,9 +75,7 @@ class Quantile(IndependentOutputs):
     def _values(self, logits: Array) -> Array:
         """Return the logits as (n, n_outputs, n_levels): the lowest quantile and the steps."""
         k, steps = self.n_outputs, len(self.levels) - 1
-        return np.concatenate(
-            [logits[:, :k, None], logits[:, k:].reshape(len(logits), k, steps)], axis=2
-        )
+        return np.concatenate([logits[:, :k, None], logits[:, k:].reshape(len(logits), k, steps)], axis=2)
 
     def quantiles(self, logits: Array) -> Array:
         """Return the quantiles at the levels, (n, n_outputs, n_levels)."""
@@ -111,7 +109,7 @@ class Quantile(IndependentOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ordinal(Likelihood):
     """Classes in an order: P(y ≤ j given s) = sigmoid(c_j − s) with learned thresholds c_1 < c_2 < … (N20).
 
@@ -167,7 +165,8 @@ class Ordinal(Likelihood):
 
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
         """N20: with a and b the thresholds below and above y, less s, and g the number between them,
-        loss = log(1 + e^−b) + log(1 + e^a) + log(1 + e^−g)."""
+        loss = log(1 + e^−b) + log(1 + e^a) + log(1 + e^−g).
+        """
         s, numbers, label = logits[:, :1], logits[:, 1:], y[:, 0].astype(np.intp)
         rows = np.arange(len(label))
         distance = rising(numbers) - s

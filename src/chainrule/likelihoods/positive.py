@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gamma(ScaledOutputs):
     """y ~ Gamma with mean μ = e^s and variance φ μ²: amounts whose spread grows with their mean (N22).
 
@@ -72,7 +72,7 @@ class Gamma(ScaledOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tweedie(ScaledOutputs):
     """Zero, or an amount: a Poisson number of Gamma amounts, of mean μ = e^s and variance φ μ^p (N23).
 
@@ -129,7 +129,7 @@ class Tweedie(ScaledOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Weibull(Likelihood):
     """Times until an event, of which some are only known to be longer: survival (N24).
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudentT(ScaledOutputs):
     """(y − s)/σ ~ t with ν degrees of freedom: outliers pull the less, the further out they are (N16).
 
@@ -73,7 +73,7 @@ class StudentT(ScaledOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Laplace(ScaledOutputs):
     """y ~ Laplace(s, b): least absolute deviations, and s is the median (N17).
 
@@ -116,7 +116,7 @@ class Laplace(ScaledOutputs):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Huber(ScaledOutputs):
     """Huber's density: normal in the middle, exponential in the tails (N18).
 
@@ -165,5 +165,3 @@ class Huber(ScaledOutputs):
 
         s, t = map(squeezed, self.parts(logits, scales))
         return HuberDistribution(s, np.exp(t), float(self.delta))
-
-

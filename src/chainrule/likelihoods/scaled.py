@@ -11,7 +11,7 @@ from chainrule.architecture import equations
 from chainrule.likelihoods.base import Array, IndependentOutputs, require_positive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScaledOutputs(IndependentOutputs):
     """A likelihood of several outputs, each with a logit s and a log-scale t (N14).
 
