@@ -55,8 +55,7 @@ template <class T> const T* pointer(const std::optional<In<T>>& array) {
 // calls.
 template <class T>
 Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const In<T>& X, const In<T>* y,
-                     const std::optional<In<T>>* weight, const std::optional<In<T>>* offset,
-                     int n_threads) {
+                     const std::optional<In<T>>* weight, const std::optional<In<T>>* offset, int n_threads) {
     const Plan& plan = engine.plan();
     require(n_parameters == plan.n_parameters(), "theta must have n_parameters entries");
     require(X.ndim() == 2 && static_cast<std::int64_t>(X.shape(1)) == plan.n_inputs() && X.shape(0) > 0,
@@ -76,8 +75,8 @@ Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const I
 }
 
 template <class T>
-void forward(Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits, std::optional<std::uint64_t> dropout_seed,
-             std::uint64_t step, int n_threads) {
+void forward(Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits,
+             std::optional<std::uint64_t> dropout_seed, std::uint64_t step, int n_threads) {
     const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, nullptr, nullptr, nullptr, n_threads);
     const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), step};
     require(size_of(logits) == rows.n * engine.plan().n_logits(), "logits must be (n_rows, n_logits)");
@@ -95,8 +94,9 @@ double loss(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T
 
 template <class T>
 double loss_and_gradient(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight,
-                         std::optional<In<T>> offset, Out<T> gradient, std::optional<Out<T>> input_gradient, double l2, bool l2_biases,
-                         bool l2_of_sum, std::optional<std::uint64_t> dropout_seed, int n_threads) {
+                         std::optional<In<T>> offset, Out<T> gradient, std::optional<Out<T>> input_gradient,
+                         double l2, bool l2_biases, bool l2_of_sum, std::optional<std::uint64_t> dropout_seed,
+                         int n_threads) {
     const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
     require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
     require(!input_gradient || size_of(*input_gradient) == size_of(X), "the input gradient must be like X");
@@ -108,13 +108,14 @@ double loss_and_gradient(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::
 }
 
 template <class T>
-std::int64_t
-run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optional<Out<T>> second,
-          const std::string& rule, const std::tuple<double, double, double, double, double>& numbers,
-          double l2, bool l2_biases, bool l2_of_sum, double clip_norm, bool decay_biases,
-          std::uint64_t dropout_seed, std::int64_t steps_done, In<T> X, In<T> y, std::optional<In<T>> weight,
-          std::optional<In<T>> offset, In<std::int64_t> order, std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
-          std::optional<Out<double>> penalties, double seconds, int n_threads) {
+std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optional<Out<T>> second,
+                       const std::string& rule,
+                       const std::tuple<double, double, double, double, double>& numbers, double l2,
+                       bool l2_biases, bool l2_of_sum, double clip_norm, bool decay_biases,
+                       std::uint64_t dropout_seed, std::int64_t steps_done, In<T> X, In<T> y,
+                       std::optional<In<T>> weight, std::optional<In<T>> offset, In<std::int64_t> order,
+                       std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
+                       std::optional<Out<double>> penalties, double seconds, int n_threads) {
     Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
     const std::int64_t n_rows = rows.n, n_steps = size_of(learning_rates);
     rows.order = order.data();
@@ -159,15 +160,14 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
              "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "n_threads"_a)
         .def("loss_and_gradient", &loss_and_gradient<T>, "theta"_a.noconvert(), "X"_a.noconvert(),
              "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(),
-             "gradient"_a.noconvert(),
-             "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a, "l2_of_sum"_a,
-             "dropout_seed"_a.none(), "n_threads"_a)
+             "gradient"_a.noconvert(), "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a,
+             "l2_of_sum"_a, "dropout_seed"_a.none(), "n_threads"_a)
         .def("run_steps", &run_steps<T>, "theta"_a.noconvert(), "first"_a.noconvert(),
              "second"_a.noconvert().none(), "rule"_a, "numbers"_a, "l2"_a, "l2_biases"_a, "l2_of_sum"_a,
              "clip_norm"_a, "decay_biases"_a, "dropout_seed"_a, "steps_done"_a, "X"_a.noconvert(),
-             "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "order"_a.noconvert(), "batch_size"_a,
-             "learning_rates"_a.noconvert(), "losses"_a.noconvert(), "penalties"_a.noconvert().none(),
-             "seconds"_a, "n_threads"_a);
+             "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(),
+             "order"_a.noconvert(), "batch_size"_a, "learning_rates"_a.noconvert(), "losses"_a.noconvert(),
+             "penalties"_a.noconvert().none(), "seconds"_a, "n_threads"_a);
 }
 
 template <class T> void bind_predictor(nb::module_& m, const char* name) {

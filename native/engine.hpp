@@ -104,9 +104,12 @@ public:
                     if (thread == 0 && std::chrono::steady_clock::now() >= deadline)
                         last.store(k, std::memory_order_relaxed);
                     const std::int64_t begin = k * batch_size;
-                    const Rows<T> batch{
-                        rows.X,      rows.y, rows.weight, rows.order + begin, std::min(batch_size, rows.n - begin),
-                        rows.offset};
+                    const Rows<T> batch{rows.X,
+                                        rows.y,
+                                        rows.weight,
+                                        rows.order + begin,
+                                        std::min(batch_size, rows.n - begin),
+                                        rows.offset};
                     double penalty = 0;
                     const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k],
                                                   gradient.empty() ? nullptr : gradient.data(), penalty);

@@ -117,8 +117,8 @@ public:
         }
     }
 
-    // The loss of n rows into row_losses, weighted; −e over Σw (N9 at the top) in the place of the logits. The
-    // learned scales stand behind the logits of each row (N14), and so do their derivatives.
+    // The loss of n rows into row_losses, weighted; −e over Σw (N9 at the top) in the place of the logits.
+    // The learned scales stand behind the logits of each row (N14), and so do their derivatives.
     void loss(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, double total_weight,
               T* scratch) const {
         const std::int64_t stride = round_up(n, LANES<T>), n_logits = plan_.n_logits(),

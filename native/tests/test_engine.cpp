@@ -137,8 +137,8 @@ template <class T> void test_threads(std::mt19937& rng) {
     const auto X = random_vector<T>(rng, n * plan.n_inputs());
     std::vector<T> y(static_cast<std::size_t>(n * plan.n_columns)), weight(static_cast<std::size_t>(n));
     for (T& value : y)
-        value = static_cast<T>(
-            draw(0, plan.likelihood.name == Likelihood::categorical ? static_cast<int>(plan.n_logits()) - 1 : 1));
+        value = static_cast<T>(draw(
+            0, plan.likelihood.name == Likelihood::categorical ? static_cast<int>(plan.n_logits()) - 1 : 1));
     for (T& value : weight) value = static_cast<T>(draw(1, 3));
     std::vector<std::int64_t> order(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = n - 1 - i;
@@ -167,8 +167,8 @@ template <class T> void test_threads(std::mt19937& rng) {
         check(done == n_steps, "all steps done", done, n_steps);
         engine.loss_and_gradient(outcome.theta.data(), rows, outcome.gradient.data(),
                                  outcome.input_gradient.data(), {0.01, true}, {true, 3, 0}, n_threads);
-        engine.forward(outcome.theta.data(), {X.data(), nullptr, nullptr, nullptr, n}, outcome.logits.data(), {},
-                       n_threads);
+        engine.forward(outcome.theta.data(), {X.data(), nullptr, nullptr, nullptr, n}, outcome.logits.data(),
+                       {}, n_threads);
         if (!first)
             first = std::move(outcome);
         else

@@ -173,7 +173,7 @@ class Network:
     def predict(
         self, theta: Array, X: ArrayLike, engine: str = "native", *, offset: ArrayLike | None = None
     ) -> Array:
-        """Return ŷ = E[y given s] for each row; for classes, their probabilities. ``offset`` as in `forward`."""
+        """Return ŷ = E[y given s] for each row; for classes, probabilities. ``offset``: see `forward`."""
         logits = self.forward(theta, X, engine, offset=offset)
         return self.likelihood.mean(logits, self.architecture.scales(theta))
 

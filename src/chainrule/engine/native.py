@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.architecture import Architecture
 from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor
 from chainrule.errors import InputError
-from chainrule.likelihoods import LIKELIHOODS, Likelihood
+from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Poisson
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 
 # A thread more is started for each so many multiplications and additions of a step or call: below it, waiting
@@ -98,10 +98,11 @@ def native_likelihood(likelihood: Likelihood) -> tuple[str, bool, list[float]]:
     """
     if LIKELIHOODS.get(likelihood.name) is not type(likelihood):
         return "given", False, []
-    plain = {"bernoulli", "poisson"}
-    if likelihood.name in plain or (likelihood.name == "normal" and likelihood.scale == 1):
+    if isinstance(likelihood, Bernoulli | Poisson):
         return likelihood.name, False, []
-    if likelihood.name == "categorical" and not (likelihood.label_smoothing or likelihood.class_weight):
+    if isinstance(likelihood, Normal) and likelihood.scale == 1:
+        return likelihood.name, False, []
+    if isinstance(likelihood, Categorical) and likelihood == Categorical(likelihood.n_classes):
         return likelihood.name, False, []
     return "given", False, []
 

@@ -112,7 +112,7 @@ class ReferenceEngine:
         ]
 
     def _top(self, theta: Array, logits: Array, y: NDArray[Any], offset: Array | None) -> tuple[Array, Array]:
-        """The rows' losses and their derivatives by the logits and, behind these, by the scales (N14)."""
+        """Return the rows' losses and their derivatives by the logits and, behind them, by the scales."""
         moved = logits if offset is None else logits + offset
         z = self.likelihood.extended(moved, self.architecture.scales(theta))
         return self.likelihood.loss_and_gradient(z, y)

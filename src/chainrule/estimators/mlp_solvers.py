@@ -132,7 +132,7 @@ class Solvers(NetworkEstimator):
         self.n_iter_ = 0
 
         def loss_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            loss, gradient = watch.engine.loss_and_gradient(theta.astype(dtype), *data, penalty, None)
+            loss, gradient = watch.engine.loss_and_gradient(theta.astype(dtype), *data[:3], penalty, None)
             return loss, gradient.astype(np.float64)
 
         def keep(result: OptimizeResult) -> None:
@@ -283,7 +283,7 @@ class Solvers(NetworkEstimator):
         while done < n_steps:
             rest = rows[done * batch_size :]
             taken = watch.engine.run_steps(
-                self._descent, *data, rest, batch_size, rates[done:], penalties=penalties[done:]
+                self._descent, *data[:3], rest, batch_size, rates[done:], penalties=penalties[done:]
             )
             losses[done : done + len(taken)] = taken
             done += len(taken)

@@ -75,8 +75,8 @@ class GradientCheck:
     loss : float
         The loss at θ, penalty included.
     layers : tuple of LayerCheck
-        The likelihood's learned scales where it has some, then from the top layer down to layer 1, then x: the
-        order in which the chain rule computes them.
+        The likelihood's learned scales where it has some, then from the top layer down to layer 1, then
+        x: the order in which the chain rule computes them.
     tolerance : float
         The largest error that is right.
     engine : {"native", "reference"}

@@ -99,7 +99,8 @@ class Likelihood(ABC):
 
     def __repr__(self) -> str:
         """How it is made: its size, and what is not as it is by default."""
-        default = {field.name: field.default for field in fields(self)} if is_dataclass(self) else {}
+        own = fields(self) if is_dataclass(self) else ()
+        default = {field.name: field.default for field in own}
         said = (
             f"{name}={value!r}"
             for name, value in self.settings().items()
@@ -145,6 +146,7 @@ class Likelihood(ABC):
 
         With one target column its arrays are (n,), else (n, n_columns).
         """
+        del logits, scales
         raise InputError(f"{self!r} does not say what its distribution is: define distribution().")
 
     def variance(self, logits: Array, scales: Array | None = None) -> Array:
@@ -165,10 +167,11 @@ class Likelihood(ABC):
         """Return the logits with the learned scales behind each row (N14): (n, n_logits + n_scales)."""
         if self.n_scales == 0 or logits.shape[1] == self.n_logits + self.n_scales:
             return logits
-        if scales is None or np.shape(scales) != (self.n_scales,):
+        if scales is None or scales.shape != (self.n_scales,):
+            given = "none" if scales is None else scales.shape
             raise InputError(
-                f"{self!r} needs its {self.n_scales} learned scales, the last numbers of θ: "
-                f"scales of shape ({self.n_scales},), not {np.shape(scales)}; Network.scales gives them."
+                f"{self!r} needs its learned numbers, the end of θ: scales of the shape ({self.n_scales},), "
+                f"not {given}; Network.scales gives them."
             )
         return np.column_stack([logits, np.broadcast_to(scales, (len(logits), self.n_scales))])
 
@@ -253,7 +256,7 @@ def squeezed(values: Array) -> NDArray[np.float64]:
 
 
 def exposure_offset(likelihood: Likelihood, exposure: ArrayLike, n_rows: int) -> NDArray[np.float64]:
-    """Return log(exposure) as an offset (n_rows, 1) to the logits: counts over so long a time, so many people.
+    """Return log(exposure) as an offset (n_rows, 1) to the logits: counts over so long a time.
 
     Parameters
     ----------
@@ -267,7 +270,8 @@ def exposure_offset(likelihood: Likelihood, exposure: ArrayLike, n_rows: int) ->
     Raises
     ------
     InputError
-        When the link is another one, or an exposure is missing, zero, negative or infinite; it names the rows.
+        When the link is another one, or an exposure is missing, zero, negative or infinite: it names the
+        rows.
 
     Examples
     --------

@@ -27,8 +27,8 @@ class Categorical(Likelihood):
     n_classes : int
         C, at least 2: the number of logits. The target is one column of class numbers.
     label_smoothing : float, default 0.0
-        ε, at least 0 and below 1: the target is 1 − ε + ε/C for the class and ε/C for every other one. Szegedy
-        et al. (2016), "Rethinking the Inception architecture".
+        ε, at least 0 and below 1: the target is 1 − ε + ε/C for the class and ε/C for every other one.
+        Szegedy et al. (2016), "Rethinking the Inception architecture".
     class_weight : sequence of float, optional
         A factor > 0 for the loss of the rows of each class, (n_classes,). The mean over rows still divides by
         the number of rows; give ``sample_weight`` for weights that it divides by too.

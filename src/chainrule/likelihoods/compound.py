@@ -13,7 +13,7 @@ class TweedieDistribution(Distribution):
     """0 with a probability of its own, and a density above it: N amounts, N ~ Poisson(λ).
 
     With the mean μ and the variance φ μ^p, λ = μ^(2−p)/(φ (2 − p)); each amount is Gamma with the shape
-    (2 − p)/(p − 1) and the scale φ (p − 1) μ^(p−1). Sums over N go so far that what is left out is below 1e-16.
+    (2 − p)/(p − 1) and the scale φ (p − 1) μ^(p−1). Sums over N leave out what is below 1e-16.
     ``logpdf`` at 0 is the log of the probability of 0.
 
     Parameters

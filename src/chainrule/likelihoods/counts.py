@@ -66,9 +66,10 @@ class Poisson(IndependentOutputs):
 class NegativeBinomial(ScaledOutputs):
     """Counts with mean μ = e^s and variance μ + α μ²: more spread out than Poisson's (N21).
 
-    Domain: finite numbers ≥ 0. Link: log. Loss of a row, with r = 1/α: Σ (y + r) log(1 + α μ) − y s, and with a
-    learned α also − log Γ(y + r) + log Γ(r) + y log r. Dropped: log y!, and where α is given all that depends on
-    α and y alone. As α goes to 0 it becomes Poisson. Hilbe (2011), "Negative Binomial Regression" (NB2).
+    Domain: finite numbers ≥ 0. Link: log. Loss of a row, with r = 1/α: Σ (y + r) log(1 + α μ) − y s, and with
+    a learned α also − log Γ(y + r) + log Γ(r) + y log r. Dropped: log y!, and where α is given all that
+    depends on α and y alone. As α goes to 0 it becomes Poisson. Hilbe (2011), "Negative Binomial Regression"
+    (NB2).
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ class NegativeBinomial(ScaledOutputs):
         return ~((y >= 0) & np.isfinite(y))
 
     def terms(self, s: Array, t: Array, y: Array) -> tuple[Array, Array, Array]:
-        """N21, with u = s + t, the log of α μ. r times a function that vanishes like e^u is μ times the rest."""
+        """N21, with u = s + t, the log of α μ: r times what vanishes like e^u is μ times the rest."""
         u = s + t
         less = u <= 0
         e = np.exp(np.minimum(u, 0))  # α μ, where it is small

@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 class Distribution(ABC):
     """The distribution of y in each row: all arrays have its ``shape``, (n,) or (n, n_outputs).
 
-    A continuous one has ``pdf`` and ``logpdf``, a discrete one ``pmf`` and ``logpmf``; `log_density` is the one
-    of the two that it has.
+    A continuous one has ``pdf`` and ``logpdf``, a discrete one ``pmf`` and ``logpmf``; `log_density` is the
+    one of the two that it has.
     """
 
     discrete: bool
@@ -260,8 +260,8 @@ class HuberDistribution(Distribution):
 class QuantileDistribution(Distribution):
     """A distribution through given quantiles: even between two, exponential beyond the outermost (N19).
 
-    The tails begin with the density that stands beside them. With one level alone there is no spread to go by:
-    it is the asymmetric Laplace distribution of scale 1, whose loss is the pinball loss.
+    The tails begin with the density that stands beside them. With one level alone there is no spread to go
+    by: it is the asymmetric Laplace distribution of scale 1, whose loss is the pinball loss.
 
     Parameters
     ----------

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 
-# Stirling: log Γ(x) = (x − ½) log x − x + ½ log 2π + Σ B_2j / (2j (2j − 1) x^(2j−1)); of ψ, Σ B_2j / (2j x^2j).
+# Stirling: log Γ(x) = (x − ½) log x − x + ½ log 2π + Σ B_2j / (2j (2j − 1) x^(2j−1)), and
+# ψ(x) = log x − 1/2x − Σ B_2j / (2j x^2j).
 LARGE = 10.0  # from here on the first terms are enough: the next one is below 1e-16
 LOG_GAMMA_SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 DIGAMMA_SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
@@ -19,7 +20,7 @@ HALF_LOG_2_PI = 0.9189385332046727418
 
 
 def odd_series(coefficients: tuple[float, ...], x: Array) -> Array:
-    """Return c_1 x + c_2 x³ + c_3 x⁵ + …"""
+    """Return c_1 x + c_2 x³ + c_3 x⁵, and so on."""
     square, total = x * x, np.zeros_like(x)
     for coefficient in reversed(coefficients):
         total = total * square + coefficient

@@ -33,9 +33,9 @@ class Quantile(IndependentOutputs):
     """Quantiles of y at several levels, which never cross: quantile regression (N19).
 
     The first logit of an output is its lowest quantile; softplus of each further logit is the step up to the
-    next. Domain: finite numbers. Link: identity. Loss of a row: Σ (τ − [y < q]) (y − q) over the levels τ and the
-    outputs. Dropped: log τ(1 − τ) of the asymmetric Laplace density. Koenker & Bassett (1978), "Regression
-    quantiles".
+    next. Domain: finite numbers. Link: identity. Loss of a row: Σ (τ − [y < q]) (y − q) over the levels τ and
+    the outputs. Dropped: −log τ(1 − τ) of the asymmetric Laplace density. Koenker & Bassett (1978),
+    "Regression quantiles".
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Quantile(IndependentOutputs):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        levels = [self.levels] if is_number(self.levels) else list(self.levels)
+        levels = list(np.atleast_1d(self.levels))
         rises = all(is_number(level) and 0 < level < 1 for level in levels) and levels == sorted(set(levels))
         if not levels or not rises:
             raise InputError(f"{self!r}: levels must be above 0, below 1, and rising.")
@@ -105,7 +105,9 @@ class Quantile(IndependentOutputs):
         from chainrule.likelihoods.distributions import QuantileDistribution  # noqa: PLC0415 (with SciPy)
 
         quantiles = self.quantiles(logits.astype(np.float64))
-        return QuantileDistribution(quantiles[:, 0] if self.n_outputs == 1 else quantiles, self.levels)
+        return QuantileDistribution(
+            np.asarray(quantiles[:, 0] if self.n_outputs == 1 else quantiles, dtype=np.float64), self.levels
+        )
 
 
 @final
@@ -113,10 +115,10 @@ class Quantile(IndependentOutputs):
 class Ordinal(Likelihood):
     """Classes in an order: P(y ≤ j given s) = sigmoid(c_j − s) with learned thresholds c_1 < c_2 < … (N20).
 
-    Domain: class numbers 0 … C − 1. Link: cumulative logit. Loss of a row: −log P(y). Dropped: nothing. The C − 1
-    thresholds are learned numbers at the end of θ: the first one, and softplus of each other is the step up to the
-    next, so they are in order whatever is learned. They do the work of a bias, so the top layer has none.
-    McCullagh (1980), "Regression models for ordinal data".
+    Domain: class numbers 0 … C − 1. Link: cumulative logit. Loss of a row: −log P(y). Dropped: nothing. The
+    C − 1 thresholds are learned numbers at the end of θ: the first one, and softplus of each other is the
+    step up to the next, so they are in order whatever is learned. They do the work of a bias, so the top
+    layer has none. McCullagh (1980), "Regression models for ordinal data".
 
     Parameters
     ----------
@@ -164,9 +166,7 @@ class Ordinal(Likelihood):
         return invalid_classes(y, self.n_classes)
 
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
-        """N20: with a and b the thresholds below and above y, less s, and g the number between them,
-        loss = log(1 + e^−b) + log(1 + e^a) + log(1 + e^−g).
-        """
+        """N20: a and b are the thresholds below and above y, less s, and g the number between them."""
         s, numbers, label = logits[:, :1], logits[:, 1:], y[:, 0].astype(np.intp)
         rows = np.arange(len(label))
         distance = rising(numbers) - s

@@ -76,8 +76,8 @@ class Gamma(ScaledOutputs):
 class Tweedie(ScaledOutputs):
     """Zero, or an amount: a Poisson number of Gamma amounts, of mean μ = e^s and variance φ μ^p (N23).
 
-    Domain: finite numbers ≥ 0. Link: log. Loss of a row: Σ (μ^(2−p)/(2 − p) − y μ^(1−p)/(1 − p))/φ. Dropped: all
-    that depends on φ and y alone. Jørgensen (1987), "Exponential dispersion models".
+    Domain: finite numbers ≥ 0. Link: log. Loss of a row: Σ (μ^(2−p)/(2 − p) − y μ^(1−p)/(1 − p))/φ. Dropped:
+    all that depends on φ and y alone. Jørgensen (1987), "Exponential dispersion models".
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ class Tweedie(ScaledOutputs):
 class Weibull(Likelihood):
     """Times until an event, of which some are only known to be longer: survival (N24).
 
-    log T = s + σ W, where W is the log of an Exponential(1) number: an accelerated failure time model. Domain:
-    two columns, a time > 0, and 1 where the event came or 0 where the time is right-censored. Link: log: e^s is
-    the time at which 1 − 1/e of the events have come, and ŷ = e^s Γ(1 + σ). Loss of a row, with
+    log T = s + σ W, where W is the log of an Exponential(1) number: an accelerated failure time model.
+    Domain: two columns, a time > 0, and 1 where the event came or 0 where the time is right-censored. Link:
+    log: e^s is the time at which 1 − 1/e of the events have come, and ŷ = e^s Γ(1 + σ). Loss of a row, with
     w = (log y − s)/σ: e^w − event · (w − log σ). Dropped: log y for an event; log σ where σ is given.
     Kalbfleisch & Prentice (2002), "The Statistical Analysis of Failure Time Data".
 
