@@ -323,7 +323,8 @@ class NativeEngine:
         )
         # what was measured long ago counts for ever less, so that the other way gets its chance again
         descent.pace = {n: FORGETTING * seconds for n, seconds in descent.pace.items()}
-        descent.pace[n_threads] = (time.perf_counter() - begin) / n_done
+        if descent.step > 0:  # the first call finds cold caches and makes the workspace
+            descent.pace[n_threads] = (time.perf_counter() - begin) / n_done
         losses = losses[:n_done]
         descent.step += n_done - (not np.isfinite(losses[-1]))
         return losses
