@@ -99,8 +99,7 @@ class Likelihood(ABC):
 
     def __repr__(self) -> str:
         """How it is made: its size, and what is not as it is by default."""
-        own = fields(self) if is_dataclass(self) else ()
-        default = {field.name: field.default for field in own}
+        default: dict[str, Any] = {name: getattr(type(self), name, None) for name in self.settings()}
         said = (
             f"{name}={value!r}"
             for name, value in self.settings().items()
