@@ -16,8 +16,22 @@ from chainrule.network import Network
 
 Array = NDArray[np.floating[Any]]
 
-# The equation of each likelihood's loss; what is not one of the notes' four is of the general form.
-EQUATION_OF_LOSS = {"normal": "N5", "bernoulli": "N6", "categorical": "N7"}
+# The equation of each likelihood's loss; one of a person's own is of the general form.
+EQUATION_OF_LOSS = {
+    "normal": "N5",
+    "bernoulli": "N6",
+    "categorical": "N7",
+    "normal_with_variance": "N15",
+    "student_t": "N16",
+    "laplace": "N17",
+    "huber": "N18",
+    "quantile": "N19",
+    "ordinal": "N20",
+    "negative_binomial": "N21",
+    "gamma": "N22",
+    "tweedie": "N23",
+    "weibull": "N24",
+}
 GENERAL_FORM = "N8"
 # A step is short enough when the loss falls by at least this share of what the slope promises
 # (Armijo, 1966): a half is the bottom of a parabola, a quarter leaves room for other curves.
@@ -115,6 +129,8 @@ class Trace:
         The loss of the row.
     minus_e : (d_L,)
         −e = ∂loss/∂s.
+    gradient_scales : (n_scales,)
+        The derivatives of the loss by the likelihood's learned numbers (N14).
     learning_rate : float
         η of the step.
     theta_after : (n_parameters,)
@@ -128,6 +144,7 @@ class Trace:
     prediction: Array
     loss: float
     minus_e: Array
+    gradient_scales: Array
     learning_rate: float
     theta_after: Array
     loss_after: float
@@ -181,7 +198,8 @@ class Trace:
     @property
     def calibrated(self) -> Array:
         """ŷ from the logits divided by the model's temperature: what `predict_proba` is made of."""
-        return self.likelihood.mean(self.logits[None] / self.target.temperature)[0]
+        scales = self.network.scales(self.row.theta)
+        return self.likelihood.mean(self.logits[None] / self.target.temperature, scales)[0]
 
     @property
     def gradient_x(self) -> Array:
@@ -191,7 +209,7 @@ class Trace:
     @property
     def gradient(self) -> Array:
         """The gradient ∂loss/∂θ (n_parameters,)."""
-        return gradient_of_theta(self.layers)
+        return gradient_of_theta(self.layers, self.gradient_scales)
 
     def quantities(self) -> Iterator[Quantity]:
         """Yield every quantity in the order in which it is computed: forward, the top, backward, the step."""
@@ -223,6 +241,9 @@ class Trace:
             yield Quantity("", "ŷ_T", how, self.calibrated)
         yield Quantity(number, "loss", "−log p(y given s), less what is dropped", np.array([self.loss]))
         yield Quantity(number, "−e", "∂loss/∂s", self.minus_e)
+        if len(self.gradient_scales):
+            how = "by the likelihood's learned numbers, the end of θ"
+            yield Quantity("N14", "∂loss/∂t", how, self.gradient_scales)
 
     def __repr__(self) -> str:
         return (
@@ -314,42 +335,47 @@ def trace(
         raise InputError(f"learning_rate={learning_rate!r}: it must be a finite number above 0, or None.")
     read = read_row(model, row, y, theta)
     network, start = read.network, read.theta.astype(np.float64)
-    layers, loss = _pass(network, start, read.x, read.target.y)
+    layers, loss, of_scales = _pass(network, start, read.x, read.target.y)
     if not np.isfinite(loss):
         raise InputError(
             f"The loss of this row is {loss}: its logits are {values_in_short(layers[-1].h)}, "
             f"too far from y = {values_in_short(read.target.y)} for a finite loss."
         )
-    g = gradient_of_theta(layers)
+    g = gradient_of_theta(layers, of_scales)
     eta = _step_length(network, start, g, read, loss) if learning_rate is None else float(learning_rate)
     theta_after = start - eta * g  # N13
     return Trace(
         row=read,
         layers=layers,
-        prediction=network.likelihood.mean(layers[-1].h[None])[0],
+        prediction=network.likelihood.mean(layers[-1].h[None], network.scales(start))[0],
         loss=loss,
         minus_e=layers[-1].gradient_h,
+        gradient_scales=of_scales,
         learning_rate=eta,
         theta_after=theta_after,
         loss_after=_loss(network, theta_after, read),
     )
 
 
-def gradient_of_theta(layers: Sequence[LayerTrace]) -> Array:
-    """Return g = ∂loss/∂θ (n_parameters,): the gradients of (w_l, b_l) in the order of θ (N3)."""
+def gradient_of_theta(layers: Sequence[LayerTrace], of_scales: Array) -> Array:
+    """Return g = ∂loss/∂θ (n_parameters,): the gradients of (w_l, b_l) in the order of θ (N3, N14)."""
     parts = [(layer.gradient_weight, layer.gradient_bias) for layer in layers]
-    return np.concatenate([part.ravel() for pair in parts for part in pair if part is not None])
+    return np.concatenate([*(part.ravel() for pair in parts for part in pair if part is not None), of_scales])
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported by the caller
-def _pass(network: Network, theta: Array, x: Array, y: NDArray[Any]) -> tuple[tuple[LayerTrace, ...], float]:
-    """Go forward and back through the network with one row; return its layers and its loss."""
+def _pass(
+    network: Network, theta: Array, x: Array, y: NDArray[Any]
+) -> tuple[tuple[LayerTrace, ...], float, Array]:
+    """Go forward and back through the network with one row; return its layers, its loss, ∂loss/∂scales."""
     parameters = network.architecture.unpack(theta)
     functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
     states = equations.forward(x[None], parameters, functions)  # N1, N2
-    losses, minus_e = network.likelihood.loss_and_gradient(states[-1].H, y[None])  # N5 to N8
+    z = network.likelihood.extended(states[-1].H, network.scales(theta))
+    losses, minus_e = network.likelihood.loss_and_gradient(z, y[None])  # N5 to N8, N14
     layers: list[LayerTrace] = []
-    G = equations.top_error_signal(minus_e, None)  # N9: the only row counts whole
+    signal = equations.top_error_signal(minus_e, None)  # N9: the only row counts whole
+    G, of_scales = np.hsplit(signal, [network.n_logits])
     for level in reversed(range(len(states))):
         state, (weight, bias) = states[level], parameters[level]
         delta = equations.error_signal(G, state, functions[level])  # N9
@@ -372,7 +398,7 @@ def _pass(network: Network, theta: Array, x: Array, y: NDArray[Any]) -> tuple[tu
             )
         )
         G = below
-    return tuple(reversed(layers)), float(losses[0])
+    return tuple(reversed(layers)), float(losses[0]), of_scales[0]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a step that is too long may overflow: it is not taken
