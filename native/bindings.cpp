@@ -5,6 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include "engine.hpp"
@@ -18,6 +19,10 @@ namespace {
 
 template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+// X: dense, or sparse as (starts of the rows, columns, values).
+template <class T> using Sparse = std::tuple<In<std::int64_t>, In<std::int32_t>, In<T>>;
+template <class T> using Table = std::variant<In<T>, Sparse<T>>;
 
 // (n_inputs, units, activation, bias, dropout, weight_start)
 using LayerTuple = std::tuple<std::int64_t, std::int64_t, std::string, bool, double, std::int64_t>;
@@ -53,29 +58,50 @@ template <class T> const T* pointer(const std::optional<In<T>>& array) {
 
 // The rows of a call. Sizes that do not fit together would be read beyond their ends: an error, whoever
 // calls.
+template <class T> Rows<T> dense_rows(const Plan& plan, const In<T>& X) {
+    require(X.ndim() == 2 && static_cast<std::int64_t>(X.shape(1)) == plan.n_inputs() && X.shape(0) > 0,
+            "X must be (n_rows, n_inputs), with at least one row");
+    return {X.data(), nullptr, nullptr, nullptr, static_cast<std::int64_t>(X.shape(0))};
+}
+
+template <class T> Rows<T> sparse_rows(const Plan& plan, const Sparse<T>& X) {
+    const auto& [starts, columns, values] = X;
+    const std::int64_t n = size_of(starts) - 1, n_entries = size_of(values);
+    require(n > 0 && starts.data()[0] == 0 && starts.data()[n] == n_entries &&
+                std::is_sorted(starts.data(), starts.data() + n + 1),
+            "the starts of sparse rows must rise from 0 to the number of their entries");
+    require(size_of(columns) == n_entries &&
+                std::all_of(columns.data(), columns.data() + n_entries,
+                            [&](std::int32_t j) { return j >= 0 && j < plan.n_inputs(); }),
+            "each entry of sparse rows needs a column below n_inputs");
+    require(plan.layers.front().dropout == 0, "sparse rows cannot be dropped from");
+    Rows<T> rows{nullptr, nullptr, nullptr, nullptr, n};
+    rows.sparse = {starts.data(), columns.data(), values.data()};
+    return rows;
+}
+
 template <class T>
-Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const In<T>& X, const In<T>* y,
+Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const Table<T>& X, const In<T>* y,
                      const std::optional<In<T>>* weight, const std::optional<In<T>>* offset, int n_threads) {
     const Plan& plan = engine.plan();
     require(n_parameters == plan.n_parameters(), "theta must have n_parameters entries");
-    require(X.ndim() == 2 && static_cast<std::int64_t>(X.shape(1)) == plan.n_inputs() && X.shape(0) > 0,
-            "X must be (n_rows, n_inputs), with at least one row");
-    const auto n = static_cast<std::int64_t>(X.shape(0));
+    const In<T>* const dense = std::get_if<In<T>>(&X);
+    Rows<T> rows =
+        dense != nullptr ? dense_rows<T>(plan, *dense) : sparse_rows<T>(plan, std::get<Sparse<T>>(X));
+    const std::int64_t n = rows.n;
     require(y == nullptr || size_of(*y) == n * plan.n_columns, "y must be (n_rows, n_columns)");
     require(weight == nullptr || !*weight || size_of(**weight) == n, "the weights must be (n_rows,)");
     require(offset == nullptr || !*offset || size_of(**offset) == n * plan.n_logits(),
             "the offset must be (n_rows, n_logits)");
     require(n_threads >= 1, "n_threads must be at least 1");
-    return {X.data(),
-            y == nullptr ? nullptr : y->data(),
-            weight == nullptr ? nullptr : pointer(*weight),
-            nullptr,
-            n,
-            offset == nullptr ? nullptr : pointer(*offset)};
+    rows.y = y == nullptr ? nullptr : y->data();
+    rows.weight = weight == nullptr ? nullptr : pointer(*weight);
+    rows.offset = offset == nullptr ? nullptr : pointer(*offset);
+    return rows;
 }
 
 template <class T>
-void forward(Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits,
+void forward(Engine<T>& engine, In<T> theta, Table<T> X, Out<T> logits,
              std::optional<std::uint64_t> dropout_seed, std::uint64_t step, int n_threads) {
     const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, nullptr, nullptr, nullptr, n_threads);
     const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), step};
@@ -85,7 +111,7 @@ void forward(Engine<T>& engine, In<T> theta, In<T> X, Out<T> logits,
 }
 
 template <class T>
-double loss(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight,
+double loss(Engine<T>& engine, In<T> theta, Table<T> X, In<T> y, std::optional<In<T>> weight,
             std::optional<In<T>> offset, int n_threads) {
     const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
     const nb::gil_scoped_release release;
@@ -93,13 +119,15 @@ double loss(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T
 }
 
 template <class T>
-double loss_and_gradient(Engine<T>& engine, In<T> theta, In<T> X, In<T> y, std::optional<In<T>> weight,
+double loss_and_gradient(Engine<T>& engine, In<T> theta, Table<T> X, In<T> y, std::optional<In<T>> weight,
                          std::optional<In<T>> offset, Out<T> gradient, std::optional<Out<T>> input_gradient,
                          double l2, bool l2_biases, bool l2_of_sum, std::optional<std::uint64_t> dropout_seed,
                          int n_threads) {
     const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
     require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
-    require(!input_gradient || size_of(*input_gradient) == size_of(X), "the input gradient must be like X");
+    require(!input_gradient ||
+                (!rows.is_sparse() && size_of(*input_gradient) == rows.n * engine.plan().n_inputs()),
+            "the input gradient must be like X, and X dense");
     const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), 0};
     T* const to_input = input_gradient ? input_gradient->data() : nullptr;
     const nb::gil_scoped_release release;
@@ -112,7 +140,7 @@ std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optio
                        const std::string& rule,
                        const std::tuple<double, double, double, double, double>& numbers, double l2,
                        bool l2_biases, bool l2_of_sum, double clip_norm, bool decay_biases,
-                       std::uint64_t dropout_seed, std::int64_t steps_done, In<T> X, In<T> y,
+                       std::uint64_t dropout_seed, std::int64_t steps_done, Table<T> X, In<T> y,
                        std::optional<In<T>> weight, std::optional<In<T>> offset, In<std::int64_t> order,
                        std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
                        std::optional<Out<double>> penalties, double seconds, int n_threads) {

@@ -43,7 +43,7 @@ public:
 
     void forward(const T* theta, const Rows<T>& rows, T* logits, Dropout dropout, int n_threads) {
         dropout.on = dropout.on && has_dropout_;
-        with_workspace(rows.n, n_threads, false, false, [&](Workspace<T>& space) {
+        with_workspace(rows, rows.n, n_threads, false, false, [&](Workspace<T>& space) {
             Team(n_threads).run([&](Team& team, int) {
                 Call call{*this, space, team};
                 call.pack_all(theta);
@@ -67,17 +67,18 @@ public:
                              const Penalty& penalty, Dropout dropout, int n_threads) {
         dropout.on = dropout.on && has_dropout_;
         double result = 0;
-        with_workspace(
-            rows.n, n_threads, gradient != nullptr, input_gradient != nullptr, [&](Workspace<T>& space) {
-                Team(n_threads).run([&](Team& team, int thread) {
-                    Call call{*this, space, team, thread};
-                    call.pack_all(theta);
-                    double loss = call.gradient_over_chunks(rows, dropout, gradient, input_gradient);
-                    if (gradient != nullptr && penalty.l2 != 0)
-                        loss += call.add_penalty(penalty, rows.total_weight(), theta, gradient);
-                    if (thread == 0) result = loss;
-                });
-            });
+        with_workspace(rows, rows.n, n_threads, gradient != nullptr, input_gradient != nullptr,
+                       [&](Workspace<T>& space) {
+                           Team(n_threads).run([&](Team& team, int thread) {
+                               Call call{*this, space, team, thread};
+                               call.pack_all(theta);
+                               double loss =
+                                   call.gradient_over_chunks(rows, dropout, gradient, input_gradient);
+                               if (gradient != nullptr && penalty.l2 != 0)
+                                   loss += call.add_penalty(penalty, rows.total_weight(), theta, gradient);
+                               if (thread == 0) result = loss;
+                           });
+                       });
         return result;
     }
 
@@ -89,7 +90,7 @@ public:
                            double* penalties, int n_threads) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
         std::int64_t done = 0;
-        with_workspace(std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
+        with_workspace(rows, std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
             std::vector<T> gradient;  // only where it must be whole before the step
             if (batch_size > CHUNK_ROWS || std::isfinite(descent.clip_norm))
                 gradient.resize(static_cast<std::size_t>(plan_.n_parameters()));
@@ -109,7 +110,8 @@ public:
                                         rows.weight,
                                         rows.order + begin,
                                         std::min(batch_size, rows.n - begin),
-                                        rows.offset};
+                                        rows.offset,
+                                        rows.sparse};
                     double penalty = 0;
                     const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k],
                                                   gradient.empty() ? nullptr : gradient.data(), penalty);
@@ -207,7 +209,8 @@ private:
                     rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr, input_gradient);
                 if (gradient != nullptr)
                     groups([&](const Group& group, std::size_t) {
-                        const T* const bias = passes.weight_gradient(group, n, scratch, [](std::int64_t) {});
+                        const T* const bias =
+                            passes.weight_gradient(rows, chunk, group, n, scratch, [](std::int64_t) {});
                         const Span at = span(group);
                         put(gradient + at.weight, scratch, at.n_weights, chunk > 0);
                         put(gradient + at.bias, bias, at.n_biases, chunk > 0);
@@ -272,7 +275,7 @@ private:
                 const double l2 = descent.penalty.l2_for(total_weight);
                 groups([&](const Group& group, std::size_t k) {
                     const T* const bias = passes.weight_gradient(
-                        group, batch.n, scratch, [&](std::int64_t j) { fetch(descent, group, j); });
+                        batch, 0, group, batch.n, scratch, [&](std::int64_t j) { fetch(descent, group, j); });
                     space.group_sums[k] = penalised_squares(descent.penalty, descent.theta, span(group));
                     move(descent, numbers, group, scratch, bias, static_cast<T>(l2));
                 });
@@ -341,18 +344,19 @@ private:
     };
 
     // The workspace goes on from call to call; a call beside another one gets its own.
-    template <class Work> void with_workspace(std::int64_t n_rows, int n_threads, bool backward,
-                                              bool to_input, const Work& work) {
-        const std::int64_t rows = std::min(n_rows, CHUNK_ROWS);
+    template <class Work> void with_workspace(const Rows<T>& all, std::int64_t at_a_time, int n_threads,
+                                              bool backward, bool to_input, const Work& work) {
+        const std::int64_t rows = std::min(at_a_time, CHUNK_ROWS);
+        const bool sparse = all.is_sparse();
         std::unique_lock lock(mutex_, std::try_to_lock);
         if (!lock.owns_lock()) {
-            Workspace<T> own(plan_, rows, n_threads, backward, to_input);
+            Workspace<T> own(plan_, rows, n_threads, backward, to_input, sparse);
             work(own);
             return;
         }
-        if (!space_ || !space_->serves(rows, n_threads, backward, to_input)) {
+        if (!space_ || !space_->serves(rows, n_threads, backward, to_input, sparse)) {
             space_.reset();  // before the new one is made, so that both are never held
-            space_ = std::make_unique<Workspace<T>>(plan_, rows, n_threads, backward, to_input);
+            space_ = std::make_unique<Workspace<T>>(plan_, rows, n_threads, backward, to_input, sparse);
         }
         work(*space_);
     }
@@ -368,7 +372,7 @@ template <class T> class RowPredictor {
 public:
     RowPredictor(const Plan& plan, const T* theta)
         : plan_(plan),
-          space_(plan_, 1, 1, false, false),
+          space_(plan_, 1, 1, false, false, false),
           passes_(plan_, space_) {
         for (const Group& group : space_.groups) passes_.pack(theta, group);
     }

@@ -5,10 +5,12 @@
 #include "optimizer.hpp"
 #include "plan.hpp"
 #include "random.hpp"
+#include "sparse.hpp"
 
 namespace chainrule {
 
-// Rows of the table, as the caller has them; `order` says which, or is null for all as they stand.
+// Rows of the table, as the caller has them, dense or sparse (X is then null); `order` says which, or is null
+// for all as they stand.
 template <class T> struct Rows {
     const T* X;
     const T* y;
@@ -16,7 +18,9 @@ template <class T> struct Rows {
     const std::int64_t* order;
     std::int64_t n;
     const T* offset = nullptr;  // to the logits
+    Csr<T> sparse = {};
 
+    bool is_sparse() const { return X == nullptr; }
     std::int64_t at(std::int64_t i) const { return order != nullptr ? order[i] : i; }
 
     // Σw, or n without weights.
@@ -87,19 +91,26 @@ public:
     // too.
     void forward(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
                  const Dropout& dropout, bool with_slopes) const {
-        gather(rows, chunk, row, n, dropout);
+        if (!rows.is_sparse()) gather(rows, chunk, row, n, dropout);
         const std::size_t top = plan_.top();
         for (std::size_t l = 0; l <= top; ++l) {
             const Layer& layer = plan_.layers[l];
             T* const H = l == top ? space_.deltas[l] : space_.inputs[l + 1];
+            const bool sparse = l == 0 && rows.is_sparse();
             for (std::int64_t j = 0; j < layer.units; j += PANEL<T>) {
                 T* const c = H + panel_row<T>(space_.n_rows, row, j);
-                if (l == top && layer.units <= NARROW) {
+                if (l == top && layer.units <= NARROW && !sparse) {
                     narrow_product<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_backward[l],
                                       layer.n_inputs, layer.units, space_.biases[l], c);  // N1
                     continue;
                 }
                 const auto product = [&](const auto& finish) {
+                    if (sparse) {
+                        const auto at = [&](std::int64_t i) { return rows.at(chunk + row + i); };
+                        const T* const panel = space_.weights_forward[l] + panel_row<T>(layer.n_inputs, 0, j);
+                        sparse_product_panel<T>(rows.sparse, at, n, panel, space_.biases[l] + j, c, finish);
+                        return;
+                    }
                     product_panel<T>(space_.inputs[l], space_.n_rows, row, n, space_.weights_forward[l],
                                      layer.n_inputs, j, layer.units, space_.biases[l] + j, c, finish);  // N1
                 };
@@ -194,15 +205,22 @@ public:
     // N11 and N12 for a group over n rows of the chunk, into scratch: the rows of ∂loss/∂w_l close together.
     // Returns where ∂loss/∂b_l of the group lies. `ahead` is told how far the product is (see there).
     template <class Ahead>
-    T* weight_gradient(const Group& group, std::int64_t n, T* scratch, const Ahead& ahead) const {
+    T* weight_gradient(const Rows<T>& rows, std::int64_t chunk, const Group& group, std::int64_t n,
+                       T* scratch, const Ahead& ahead) const {
         const Layer& layer = plan_.layers[group.layer];
         const std::int64_t stride = round_up(layer.n_inputs, PANEL<T>), d = layer.n_inputs;
         const T* const delta = space_.deltas[group.layer];
-        transposed_product<T>(delta, space_.inputs[group.layer], space_.n_rows, n, group.unit, group.n_units,
-                              d, false, scratch, stride, ahead);  // N11
-        if (stride != d)
-            for (std::int64_t u = 1; u < group.n_units; ++u)
-                std::copy_n(scratch + u * stride, d, scratch + u * d);
+        if (group.layer == 0 && rows.is_sparse()) {
+            const auto at = [&](std::int64_t i) { return rows.at(chunk + i); };
+            sparse_transposed_product<T>(delta, space_.n_rows, rows.sparse, at, n, group.unit, group.n_units,
+                                         d, scratch);  // N11
+        } else {
+            transposed_product<T>(delta, space_.inputs[group.layer], space_.n_rows, n, group.unit,
+                                  group.n_units, d, false, scratch, stride, ahead);  // N11
+            if (stride != d)
+                for (std::int64_t u = 1; u < group.n_units; ++u)
+                    std::copy_n(scratch + u * stride, d, scratch + u * d);
+        }
         T* const bias = scratch + space_.bias_gradient;
         for (std::int64_t u = 0; layer.bias && u < group.n_units; u += LANES<T>) {
             const std::int64_t unit = group.unit + u;

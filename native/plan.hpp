@@ -62,13 +62,14 @@ struct Group {
 template <class T> class Workspace {
 public:
     // For chunks of n_rows rows. Weights are packed for the backward pass where it goes (to the input if
-    // asked).
-    Workspace(const Plan& plan, std::int64_t n_rows, int n_threads, bool backward, bool to_input)
+    // asked). For sparse rows no place is kept for X.
+    Workspace(const Plan& plan, std::int64_t n_rows, int n_threads, bool backward, bool to_input, bool sparse)
         : capacity(n_rows),
           n_rows(round_up(n_rows, ROWS_A_PAGE) + TILE_ROWS),
           n_threads(n_threads),
           backward(backward),
           to_input(to_input),
+          sparse(sparse),
           block(block_rows(plan, sizeof(T))) {
         for (std::size_t l = 0; l < plan.layers.size(); ++l)
             for (std::int64_t unit = 0, size = group_units(plan.layers[l]); unit < plan.layers[l].units;
@@ -85,9 +86,9 @@ public:
     }
 
     // Whether a call with these needs can use this workspace.
-    bool serves(std::int64_t rows, int threads, bool wants_backward, bool wants_input) const {
+    bool serves(std::int64_t rows, int threads, bool wants_backward, bool wants_input, bool is_sparse) const {
         return rows <= capacity && threads <= n_threads && (backward || !wants_backward) &&
-               (to_input || !wants_input);
+               (to_input || !wants_input) && (is_sparse || !sparse);
     }
 
     T* scratch(int thread) const { return scratch_ + scratch_size_ * thread; }
@@ -97,7 +98,7 @@ public:
     // not fall into the same sets of the first cache.
     std::int64_t n_rows;
     int n_threads;
-    bool backward, to_input;
+    bool backward, to_input, sparse;
     std::int64_t block;  // rows, at most
     // A place for each layer. In panels: w_lᵀ; w_l where a pass needs it; H_{l-1} as the layer sees it; and
     // Δ_l, which holds r'_l between the passes (at the top: the logits). Not in panels: b_l, filled up.
@@ -130,7 +131,7 @@ private:
             const bool packed = (backward && (!first || to_input)) || (top && layer.units <= NARROW);
             weights_backward.push_back(packed ? take(panels_size<T>(layer.units, layer.n_inputs)) : nullptr);
             biases.push_back(take(round_up(layer.units, PANEL<T>)));
-            inputs.push_back(take(panels_size<T>(n_rows, layer.n_inputs)));
+            inputs.push_back(take(first && sparse ? 0 : panels_size<T>(n_rows, layer.n_inputs)));
             deltas.push_back(take(backward || top ? panels_size<T>(n_rows, layer.units) : 0));
             const std::int64_t units = std::min(group_units(layer), layer.units);
             bias_gradient = std::max(bias_gradient, units * round_up(layer.n_inputs, PANEL<T>));

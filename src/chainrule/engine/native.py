@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import Architecture
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor, Table
 from chainrule.errors import InputError
 from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Poisson
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
@@ -152,19 +152,19 @@ class NativeEngine:
             np.dtype(np.float64): module.RowPredictorFloat64,
         }
 
-    def forward(self, theta: Array, X: Array) -> Array:
+    def forward(self, theta: Array, X: Table) -> Array:
         return self._forward(theta, X, None, 0)
 
-    def _forward(self, theta: Array, X: Array, dropout_seed: int | None, step: int) -> Array:
-        logits = np.empty((len(X), self._n_logits), dtype=theta.dtype)
-        engine, n_threads = self._engines[theta.dtype], self._threads(2 * len(X))
-        engine.forward(theta, X, logits, dropout_seed, step, n_threads)
+    def _forward(self, theta: Array, X: Table, dropout_seed: int | None, step: int) -> Array:
+        logits = np.empty((X.shape[0], self._n_logits), dtype=theta.dtype)
+        engine, n_threads = self._engines[theta.dtype], self._threads(2 * X.shape[0])
+        engine.forward(theta, _arrays(X), logits, dropout_seed, step, n_threads)
         return logits
 
     def _target(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         offset: Array | None,
         dropout_seed: int | None = None,
@@ -178,9 +178,9 @@ class NativeEngine:
         z = self._likelihood.extended(moved, self._architecture.scales(theta))
         losses, slopes = self._likelihood.loss_and_gradient(z, y)
         given = np.column_stack([slopes, losses])
-        if given.shape != (len(X), self._n_logits + self._architecture.n_scales + 1):
+        if given.shape != (X.shape[0], self._n_logits + self._architecture.n_scales + 1):
             raise InputError(
-                f"loss_and_gradient of {self._likelihood!r} must return the losses ({len(X)},) and the "
+                f"loss_and_gradient of {self._likelihood!r} must return the losses ({X.shape[0]},) and the "
                 f"derivatives {z.shape}, not {np.shape(losses)} and {np.shape(slopes)}."
             )
         return _like(theta, given)
@@ -188,13 +188,14 @@ class NativeEngine:
     def loss(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None = None,
     ) -> float:
         engine, target = self._engines[theta.dtype], self._target(theta, X, y, offset)
-        return float(engine.loss(theta, X, target, sample_weight, offset, self._threads(2 * len(X))))
+        n_threads = self._threads(2 * X.shape[0])
+        return float(engine.loss(theta, _arrays(X), target, sample_weight, offset, n_threads))
 
     def predictor(self, theta: Array) -> RowPredictor:
         compute = self._predictors[theta.dtype](self._engines[theta.dtype], theta)
@@ -214,7 +215,7 @@ class NativeEngine:
     def loss_and_gradient(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         penalty: Penalty,
@@ -225,7 +226,7 @@ class NativeEngine:
         gradient = np.empty_like(theta)
         loss = self._engines[theta.dtype].loss_and_gradient(
             theta,
-            X,
+            _arrays(X),
             self._target(theta, X, y, offset, dropout_seed),
             sample_weight,
             offset,
@@ -235,14 +236,14 @@ class NativeEngine:
             penalty.biases,
             penalty.of_sum,
             dropout_seed,
-            self._threads(6 * len(X)),
+            self._threads(6 * X.shape[0]),
         )
         return float(loss), gradient
 
     def run_steps(
         self,
         descent: Descent,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         order: NDArray[np.int64],
@@ -282,7 +283,7 @@ class NativeEngine:
     def _run_steps(
         self,
         descent: Descent,
-        X: Array,
+        X: Table,
         y: Array,
         sample_weight: Array | None,
         order: NDArray[np.int64],
@@ -309,7 +310,7 @@ class NativeEngine:
             decay_biases=descent.decay_biases,
             dropout_seed=descent.dropout_seed,
             steps_done=descent.step,
-            X=X,
+            X=_arrays(X),
             y=y,
             weight=sample_weight,
             offset=offset,
@@ -348,6 +349,13 @@ class NativeEngine:
         """Return as many threads as the work may pay for; where a number was given, that one."""
         worth = 1 + flop_per_parameter * self._n_parameters // FLOP_PER_THREAD
         return self.n_threads if self._forced_threads else min(self.n_threads, worth)
+
+
+def _arrays(X: Table) -> Any:
+    """Return dense rows as they are, and of CSR the starts of the rows, the columns and the values."""
+    if isinstance(X, np.ndarray):
+        return X
+    return X.indptr.astype(np.int64), X.indices.astype(np.int32, copy=False), X.data
 
 
 def _like(theta: Array, y: NDArray[Any]) -> Array:

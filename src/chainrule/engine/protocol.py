@@ -13,6 +13,7 @@ from chainrule.likelihoods import Likelihood
 from chainrule.optimization import Optimizer, Penalty
 
 Array = NDArray[np.floating[Any]]
+Table = Any  # (n_rows, n_inputs): an array, or a CSR matrix; SciPy is not imported for its name
 EngineName = Literal["native", "reference"]
 # How long one call of run_steps may take: Ctrl-C, progress and time limits are looked at in between.
 CALL_SECONDS = 0.2
@@ -59,8 +60,9 @@ RowPredictor = Callable[[Array], Array]
 class Engine(Protocol):
     """One text of the mathematics, bound to one architecture and likelihood.
 
-    Arrays come checked: X (n, n_inputs), C-contiguous, in the dtype of θ; y as the likelihood prepared
-    it; weights (n,) and offsets to the logits (n, n_logits) in the dtype of θ, or None. `Network` does the
+    Arrays come checked: X (n, n_inputs), C-contiguous, in the dtype of θ, or a CSR matrix of SciPy's in that
+    dtype with ascending columns (without gradient of the input, or dropout of it); y as the likelihood
+    prepared it; weights (n,) and offsets to the logits (n, n_logits) in the dtype of θ, or None. `Network` does the
     checks.
     """
 
@@ -72,13 +74,13 @@ class Engine(Protocol):
     def n_threads(self) -> int:
         """How many threads it may use."""
 
-    def forward(self, theta: Array, X: Array) -> Array:
+    def forward(self, theta: Array, X: Table) -> Array:
         """Return the logits (n, n_logits): N1 to N4, no dropout."""
 
     def loss(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None = None,
@@ -88,7 +90,7 @@ class Engine(Protocol):
     def loss_and_gradient(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         penalty: Penalty,
@@ -104,7 +106,7 @@ class Engine(Protocol):
     def run_steps(
         self,
         descent: Descent,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         order: NDArray[np.int64],

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import ACTIVATIONS, Architecture, equations
 from chainrule.engine.dropout import keep_mask
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor, Table
 from chainrule.likelihoods import Likelihood
 from chainrule.optimization import Penalty, clip_by_norm
 
@@ -24,13 +24,13 @@ class ReferenceEngine:
     name: ClassVar[EngineName] = "reference"
     n_threads: ClassVar[int] = 1
 
-    def forward(self, theta: Array, X: Array) -> Array:
+    def forward(self, theta: Array, X: Table) -> Array:
         return self.states(theta, X)[-1].H
 
     def loss(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None = None,
@@ -46,7 +46,7 @@ class ReferenceEngine:
     def loss_and_gradient(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         penalty: Penalty,
@@ -54,7 +54,7 @@ class ReferenceEngine:
         input_gradient: Array | None = None,
         offset: Array | None = None,
     ) -> tuple[float, Array]:
-        masks = None if dropout_seed is None else self._masks(dropout_seed, 0, len(X), theta.dtype)
+        masks = None if dropout_seed is None else self._masks(dropout_seed, 0, X.shape[0], theta.dtype)
         data = (X, y, sample_weight, offset)
         loss, _, gradient = self._step(theta, *data, penalty, masks, input_gradient)
         return loss, gradient
@@ -63,7 +63,7 @@ class ReferenceEngine:
     def run_steps(
         self,
         descent: Descent,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         order: NDArray[np.int64],
@@ -97,11 +97,11 @@ class ReferenceEngine:
         return np.array(losses)
 
     @np.errstate(over="ignore", invalid="ignore")  # as above
-    def states(self, theta: Array, X: Array, dropout_seed: int | None = None) -> list[equations.LayerState]:
+    def states(self, theta: Array, X: Table, dropout_seed: int | None = None) -> list[equations.LayerState]:
         """Return what the forward pass leaves in each layer (N1, N2); without a seed there is no dropout."""
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
-        masks = None if dropout_seed is None else self._masks(dropout_seed, 0, len(X), theta.dtype)
-        return equations.forward(X, self.architecture.unpack(theta), functions, masks)
+        masks = None if dropout_seed is None else self._masks(dropout_seed, 0, X.shape[0], theta.dtype)
+        return equations.forward(_dense(X), self.architecture.unpack(theta), functions, masks)
 
     def _masks(self, seed: int, step: int, n_rows: int, dtype: np.dtype[Any]) -> list[Array | None]:
         return [
@@ -121,7 +121,7 @@ class ReferenceEngine:
     def _step(
         self,
         theta: Array,
-        X: Array,
+        X: Table,
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None,
@@ -132,7 +132,7 @@ class ReferenceEngine:
         """Forward, loss, backward: the loss and ∂loss/∂θ, penalty included, and between them its part."""
         parameters = self.architecture.unpack(theta)
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
-        states = equations.forward(X, parameters, functions, masks)
+        states = equations.forward(_dense(X), parameters, functions, masks)
         row_losses, minus_e = self._top(theta, states[-1].H, y, offset)
         loss = _mean(row_losses, sample_weight)
         signal = equations.top_error_signal(minus_e, sample_weight)
@@ -144,10 +144,14 @@ class ReferenceEngine:
         gradient = np.concatenate([*parts, equations.gradient_of_bias(of_scales)])  # N14: a scale is a bias
         added = 0.0
         if penalty.l2:
-            total_weight = len(X) if sample_weight is None else float(sample_weight.sum(dtype=np.float64))
+            total_weight = X.shape[0] if sample_weight is None else float(sample_weight.sum(dtype=np.float64))
             added, slope = penalty.value_and_gradient(self.architecture, theta, total_weight)
             loss, gradient = loss + added, gradient + slope
         return loss, added, gradient
+
+
+def _dense(X: Table) -> Array:
+    return X if isinstance(X, np.ndarray) else X.toarray()
 
 
 def _mean(row_losses: Array, sample_weight: Array | None) -> float:

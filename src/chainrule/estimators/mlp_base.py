@@ -48,8 +48,14 @@ def is_stochastic(estimator: Any) -> bool:
 
 
 def by_rows(X: Any) -> Any:
-    """Return a sparse matrix as CSR, from which rows are quickly taken, and an array as it is."""
-    return X.tocsr() if hasattr(X, "tocsr") else X
+    """Return a sparse matrix as CSR with ascending columns, as the engines take it, and an array as it is."""
+    if not hasattr(X, "tocsr"):
+        return X
+    rows = X.tocsr()
+    if not rows.has_canonical_format:
+        rows = rows.copy()  # what was given stays as it is
+        rows.sum_duplicates()
+    return rows
 
 
 class LayerArrays(list[Array]):
@@ -185,8 +191,8 @@ class MultilayerPerceptron(Solvers, ABC):
         Parameters
         ----------
         X : array_like or sparse matrix, (n_rows, n_features)
-            Finite numbers; float32 stays float32, all else becomes float64. Of CSR and CSC matrices some
-            rows at a time are made dense, never all.
+            Finite numbers; float32 stays float32, all else becomes float64. CSR matrices are never made
+            dense; CSC ones become CSR.
         y : array_like, (n_rows,) or (n_rows, n_outputs)
             Classes, or 0 and 1 for several labels a row (classifier); numbers (regressor).
         sample_weight : array_like, (n_rows,), optional

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -22,7 +21,6 @@ from chainrule.training import History
 from chainrule.training.batches import Data, batch_totals
 from chainrule.training.divergence import divergence
 from chainrule.training.progress import make_progress
-from chainrule.training.sparse import SparseEngine
 
 Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.int64]
@@ -77,17 +75,6 @@ class Solvers(NetworkEstimator):
     best_validation_score_: float | None
     _no_improvement_count: int  # epochs in a row
 
-    def _engine_for(self, X: Any) -> Any:
-        """Return the engine for these rows, which may be a CSR matrix."""
-        if issparse(X):
-            return SparseEngine(self.network_, self._engine, self.n_threads)
-        return self.network_.engine(self._engine, self.n_threads)
-
-    def _logits(self, X: Any) -> Array:
-        """Return the logits (n_rows, n_logits) of checked rows in the dtype of θ."""
-        logits: Array = self._engine_for(X).forward(self.theta_, X)
-        return logits
-
     # ── The record ──
 
     def _watch(self, data: Data, validation: Validation | None, n_rows: int, n_epochs: int) -> Watch:
@@ -99,13 +86,14 @@ class Solvers(NetworkEstimator):
         by_score = self.early_stopping and self.solver in STOCHASTIC
         if by_score != (self.best_loss_ is None):
             self.best_loss_, self._no_improvement_count = None if by_score else np.inf, 0
-        engine, report = self._engine_for(data.X), LossReport.of(self.loss, self.network_.n_logits)
+        engine = self.network_.engine(self._engine, self.n_threads)
+        report = LossReport.of(self.loss, self.network_.n_logits)
         look = None
         if validation is not None:
             if self.validation_scores_ is None:
                 self.validation_scores_, self.validation_loss_curve_ = [], []
                 self.best_validation_score_ = -np.inf
-            look = validation.watch(self, self._engine_for(validation.data.X), report)
+            look = validation.watch(self, engine, report)
         progress = make_progress(int(self.progress), n_epochs, n_rows)
         return Watch(data, engine, report, look, progress, History(engine.name, engine.n_threads, "loss"))
 

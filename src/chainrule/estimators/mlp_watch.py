@@ -128,7 +128,7 @@ class Watch:
     ----------
     data : Data
         The rows, of which some may be set aside.
-    engine : Engine or SparseEngine
+    engine : Engine
         What computes with these rows.
     report : LossReport
         Which loss is reported.
