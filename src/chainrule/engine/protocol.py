@@ -62,8 +62,8 @@ class Engine(Protocol):
 
     Arrays come checked: X (n, n_inputs), C-contiguous, in the dtype of θ, or a CSR matrix of SciPy's in that
     dtype with ascending columns (without gradient of the input, or dropout of it); y as the likelihood
-    prepared it; weights (n,) and offsets to the logits (n, n_logits) in the dtype of θ, or None. `Network` does the
-    checks.
+    prepared it; weights (n,) and offsets to the logits (n, n_logits) in the dtype of θ, or None. `Network`
+    does the checks.
     """
 
     @property
