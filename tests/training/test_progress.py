@@ -1,12 +1,16 @@
 """What a person sees on stderr."""
 
 import io
+import itertools
 import re
+import sys
+import types
 
 import pytest
 
 from chainrule.optimization import LBFGS
-from chainrule.training import Training
+from chainrule.training import EpochRecord, History, Training
+from chainrule.training.progress import NotebookProgress, TerminalProgress
 
 
 class Terminal(io.StringIO):
@@ -95,3 +99,70 @@ def test_the_bar_is_taken_away_when_the_training_fails(engine, make_task, monkey
         make_task().train(settings=Training(epochs=2, engine=engine, verbose=1), callbacks=[fail])
     shown = stream.getvalue()
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+class Output:
+    """What IPython's display() returns: it keeps what is shown."""
+
+    def __init__(self, html):
+        self.shown = [html]
+
+    def update(self, html):
+        self.shown.append(html)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """IPython as a kernel has it; the list gets the outputs of the cell."""
+    outputs = []
+
+    def display(html, *, display_id):
+        assert display_id is True
+        outputs.append(Output(html))
+        return outputs[-1]
+
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())
+    shown = types.ModuleType("IPython.display")
+    shown.display, shown.HTML = display, str
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", shown)
+    return outputs
+
+
+def test_a_notebook_gets_one_output_that_ends_with_the_summary(engine, make_task, notebook, capsys):
+    result = make_task().train(settings=Training(epochs=5, engine=engine, verbose=1))
+    (output,) = notebook
+    assert 'value="0.000" max="5"' in output.shown[0]
+    assert 'value="5.000" max="5"' in output.shown[-1]
+    assert output.shown[-1].endswith(repr(result.history))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_shell_of_ipython_is_no_notebook(engine, make_task, notebook, monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: types.SimpleNamespace(kernel=None))
+    make_task().train(settings=Training(epochs=2, engine=engine, verbose=1))
+    assert notebook == []
+    assert capsys.readouterr().err.startswith("epoch 1/2")
+
+
+@pytest.mark.parametrize("kind", [TerminalProgress, NotebookProgress])
+def test_what_is_live_is_shown_a_few_times_a_second_however_short_the_epochs(kind, notebook, monkeypatch):
+    """Ten thousand epochs in ten seconds of a clock that stands still while it is not asked."""
+    monkeypatch.setattr("sys.stderr", Terminal())
+    ticks = itertools.count()
+    monkeypatch.setattr("chainrule.training.progress.time.monotonic", lambda: next(ticks) / 2000)
+    shown = []
+
+    class Counted(kind):
+        def show(self, epochs_done, text):
+            shown.append(text)
+            super().show(epochs_done, text)
+
+    with Counted(10_000, 100) as progress:
+        for epoch in range(1, 10_001):
+            progress.moved(epoch - 0.5)
+            progress.epoch_done(EpochRecord(epoch, 0.5, None, 0.1, epoch / 1000), "")
+        progress.ended(History("native", 1, "loss"))
+    assert 20 <= len(shown) <= 50
+    assert shown[-1] == repr(History("native", 1, "loss"))

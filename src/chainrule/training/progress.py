@@ -1,15 +1,17 @@
-"""How far a training is, for the person who waits: a live bar on a terminal, else a line now and then."""
+"""How far a training is: live on a terminal and in a notebook, else a line now and then."""
 
 import importlib.util
 import math
 import sys
 import time
+from html import escape
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from chainrule.training.history import EpochRecord, History
 
 _LINES = 20  # where there is no terminal, a training of any length has about so many lines
+_PAUSE = 0.25  # seconds between two looks at what is live: epochs can be far shorter, and showing costs time
 
 
 class Progress:
@@ -71,6 +73,39 @@ class PlainProgress(Progress):
 
 
 class LiveProgress(Progress):
+    """What is shown in place, and at most a few times a second; how it is shown, the subclasses say."""
+
+    def __init__(self, n_epochs: int, n_rows: int) -> None:
+        super().__init__(n_epochs, n_rows)
+        self._next_look = 0.0
+
+    def show(self, epochs_done: float, text: str | None) -> None:
+        """Show that so many epochs are done, and the text in the place of the last one (None: it stays)."""
+        raise NotImplementedError
+
+    def moved(self, epochs_done: float) -> None:
+        """Move the bar."""
+        if self._is_time():
+            self.show(epochs_done, None)
+
+    def epoch_done(self, record: EpochRecord, best: str) -> None:
+        """Show the epoch's line beside the bar."""
+        if self._is_time():
+            self.show(record.epoch, self.line(record, best))
+
+    def ended(self, history: History) -> None:
+        """Show the history's summary beside the bar."""
+        self.show(len(history.epochs), str(history))
+
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + _PAUSE
+        return True
+
+
+class TerminalProgress(LiveProgress):
     """A bar on the terminal, by rich."""
 
     def __init__(self, n_epochs: int, n_rows: int) -> None:
@@ -79,7 +114,8 @@ class LiveProgress(Progress):
         from rich.console import Console  # noqa: PLC0415 (the same)
 
         columns = progress.BarColumn(bar_width=20), progress.TextColumn("{task.description}", markup=False)
-        self._bar = progress.Progress(*columns, console=Console(stderr=True))
+        # It is drawn when it is told to be: a thread that draws by itself would take time from the training.
+        self._bar = progress.Progress(*columns, console=Console(stderr=True), auto_refresh=False)
         self._task = self._bar.add_task("epoch 1", total=n_epochs)
 
     def __enter__(self) -> Self:
@@ -91,22 +127,41 @@ class LiveProgress(Progress):
     ) -> None:
         self._bar.stop()
 
-    def moved(self, epochs_done: float) -> None:
-        """Move the bar."""
-        self._bar.update(self._task, completed=epochs_done)
+    def show(self, epochs_done: float, text: str | None) -> None:
+        """Draw the bar."""
+        self._bar.update(self._task, completed=epochs_done, description=text)
+        self._bar.refresh()
 
-    def epoch_done(self, record: EpochRecord, best: str) -> None:
-        """Write the line beside the bar."""
-        self._bar.update(self._task, completed=record.epoch, description=self.line(record, best))
 
-    def ended(self, history: History) -> None:
-        """Write the history's summary beside the bar."""
-        self._bar.update(self._task, description=str(history))
+class NotebookProgress(LiveProgress):
+    """A bar and a line below the cell of a notebook, by IPython."""
+
+    def __enter__(self) -> Self:
+        self._text = "epoch 1"
+        self._output = sys.modules["IPython.display"].display(self._html(0), display_id=True)
+        return self
+
+    def show(self, epochs_done: float, text: str | None) -> None:
+        """Put the bar in the place of the last one."""
+        self._text = text or self._text
+        self._output.update(self._html(epochs_done))
+
+    def _html(self, epochs_done: float) -> Any:
+        bar = f'<progress value="{epochs_done:.3f}" max="{self._n_epochs}" style="width: 12em"></progress>'
+        return sys.modules["IPython.display"].HTML(f"{bar} {escape(self._text)}")
+
+
+def is_notebook() -> bool:
+    """Return whether the program runs in the kernel of a notebook."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None and "IPython.display" in sys.modules
 
 
 def make_progress(verbose: int, n_epochs: int, n_rows: int) -> Progress:
-    """Return the display for ``verbose`` 0 or 1 that fits stderr."""
+    """Return the display for ``verbose`` 0 or 1 that fits where it is looked at."""
     if not verbose:
         return Progress(n_epochs, n_rows)
+    if is_notebook():
+        return NotebookProgress(n_epochs, n_rows)
     live = sys.stderr.isatty() and importlib.util.find_spec("rich") is not None
-    return (LiveProgress if live else PlainProgress)(n_epochs, n_rows)
+    return (TerminalProgress if live else PlainProgress)(n_epochs, n_rows)
