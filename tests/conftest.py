@@ -180,6 +180,11 @@ def draw_target() -> Any:
 
 
 @pytest.fixture(scope="session")
+def cases() -> list[str]:
+    return CASES
+
+
+@pytest.fixture(scope="session")
 def layers() -> Any:
     """Return so many hidden layers of an activation: sizes that no vector length divides."""
 

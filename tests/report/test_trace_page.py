@@ -16,7 +16,7 @@ import chainrule as cr
 from chainrule.architecture import ACTIVATIONS
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.report import write_trace
-from chainrule.report.trace_page import page_data
+from chainrule.report.trace_page import FORMULAS, _has_formula, page_data
 
 MATH = files("chainrule.report") / "templates" / "trace_math.js"
 PAGE_ITSELF = 1_000_000  # bytes, beside 1.4 times those of the weights
@@ -60,22 +60,40 @@ def test_an_activation_and_its_slope_are_pythons(javascript, name):
     np.testing.assert_allclose(slope, ACTIVATIONS[name].derivative(s, expected), rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_the_page_has_the_likelihoods_that_it_says(javascript):
+    assert set(javascript("Object.keys(traceMath.LIKELIHOODS)", None)) == set(FORMULAS) <= set(LIKELIHOODS)
+
+
+def covered(make_likelihood, cases):
+    """The cases of the tests' likelihoods that the page has a formula of."""
+    return [name for name in cases if _has_formula(make_likelihood(name))]
+
+
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_a_likelihood_of_the_page_is_pythons(javascript, make_problem, name, outputs):
-    if name not in javascript("Object.keys(traceMath.LIKELIHOODS)", None):
-        pytest.skip(f"the page shows what Python computed for {name}")
-    problem = make_problem(name, outputs=outputs, n_rows=40)
+def test_each_likelihood_of_the_page_is_pythons(javascript, make_problem, make_likelihood, cases, outputs):
+    cases = covered(make_likelihood, cases)
+    assert {name.partition("/")[0] for name in cases} == set(FORMULAS)
+    for name in cases:
+        agrees_with_python(javascript, make_problem(name, outputs=outputs, n_rows=40))
+
+
+def agrees_with_python(javascript, problem):
     likelihood, rng = problem.network.likelihood, np.random.default_rng(1)
     s = rng.normal(scale=3, size=(40, likelihood.n_logits))
-    loss, minus_e = likelihood.loss_and_gradient(s, problem.y)
-    table = f"traceMath.LIKELIHOODS[{name!r}]"
+    z = likelihood.extended(s, rng.normal(size=likelihood.n_scales))
+    y = problem.y.astype(float)
+    loss, minus_e = likelihood.loss_and_gradient(z, y)
     found = javascript(
-        f"given.map(([s, y]) => [{table}.mean(s), {table}.loss(s, y), {table}.minusE(s, y)])",
-        [[row, y] for row, y in zip(s.tolist(), problem.y.tolist(), strict=True)],
+        "given.rows.map(([z, y]) => { const top = traceMath.LIKELIHOODS[given.name](given.settings); "
+        "return [top.mean(z), top.loss(z, y), top.minusE(z, y)]; })",
+        {
+            "name": likelihood.name,
+            "settings": likelihood.settings(),
+            "rows": list(zip(z.tolist(), y.tolist(), strict=True)),
+        },
     )
     means, losses, gradients = zip(*found, strict=True)
-    np.testing.assert_allclose(means, likelihood.mean(s), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(means, likelihood.mean(s, z[0, likelihood.n_logits :]), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(losses, loss, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(gradients, minus_e, rtol=1e-11, atol=1e-13)
 
@@ -115,16 +133,12 @@ class Laplace(Likelihood):
     domain: ClassVar[str] = "finite numbers"
     link: ClassVar[str] = "identity"
     dropped: ClassVar[str] = "log 2"
-    n_logits: ClassVar[int] = 1
 
     def invalid(self, y):
         return ~np.isfinite(y)
 
     def loss_and_gradient(self, logits, y):
         return np.abs(logits - y).sum(axis=1), np.sign(logits - y)
-
-    def mean(self, logits):
-        return logits
 
 
 def network_trace(make_problem, likelihood):
@@ -176,7 +190,7 @@ def expected_steps(traced):
     yield [np.array(norms)]
 
 
-@pytest.mark.parametrize("likelihood", ["normal", "bernoulli", "categorical", "own"])
+@pytest.mark.parametrize("likelihood", ["normal", "student_t/learned", "categorical", "ordinal", "own"])
 def test_each_step_shows_the_numbers_that_python_computed(open_trace, make_problem, likelihood):
     if likelihood == "own":
         net = cr.Network(4, [cr.Dense(3, "elu")], likelihood=Laplace())
@@ -197,6 +211,15 @@ def test_each_step_shows_the_numbers_that_python_computed(open_trace, make_probl
         assert page.locator("#stage-equations math").count() >= 1
     numbers = set(re.findall(r"N\d+", page.inner_text("#stage-equations")))
     assert numbers == {"N13"}
+
+
+def test_a_missing_target_of_several_counts_for_nothing(open_trace):
+    net = cr.Network(2, likelihood=cr.likelihoods.Normal(n_outputs=2))
+    traced = cr.trace(net, [0.4, -1.0], [np.nan, 0.7], theta=np.arange(6.0))
+    page = open_trace(traced)
+    assert float(page.get_attribute("#loss", "data-value")) == pytest.approx(traced.loss)
+    page.locator("#chips button").nth(4).click()
+    np.testing.assert_allclose(shown_columns(page)[1], [0, traced.minus_e[1]])
 
 
 def test_each_step_carries_the_number_of_its_equation(open_trace, make_problem):

@@ -97,7 +97,8 @@ def health(model: Any, X: Any, y: ArrayLike) -> tuple[LayerHealth, ...]:
     gradients = network.unpack(engine.loss_and_gradient(theta, x, target, None, Penalty(), None)[1])
     functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
     states = equations.forward(x, parameters, functions)
-    _, minus_e = network.likelihood.loss_and_gradient(states[-1].H, target)
+    top = network.likelihood.extended(states[-1].H, network.scales(theta))  # N14
+    minus_e = network.likelihood.loss_and_gradient(top, target)[1][:, : network.n_logits]
     if not np.isfinite(minus_e).all():
         raise InputError("The loss of some rows is not finite: there is no gradient to look at.")
     layers: list[LayerHealth] = []

@@ -241,7 +241,7 @@ def _one_target(y: Any) -> NDArray[Any]:
         values = values[None]
     if values.ndim > 2 or len(values) != 1:
         raise InputError(f"y has the shape {np.shape(y)}: a trace needs the target of one row.")
-    return read_target(values)[0]
+    return values
 
 
 def _shown_target(y: Any) -> Any:
@@ -251,7 +251,7 @@ def _shown_target(y: Any) -> Any:
 
 def _target_of_model(model: NetworkEstimator, y: Any) -> TargetOfRow:
     target, likelihood = getattr(model, "target_", None), model.network_.likelihood
-    values = _one_target(y)
+    values, _ = read_target(_one_target(y))
     encoded = values if target is None else target.encode(values)
     prepared = likelihood.prepare(encoded, 1)[0]
     n_columns = likelihood.n_columns

@@ -16,7 +16,7 @@ from chainrule.network import Network
 
 Array = NDArray[np.floating[Any]]
 
-# The equation of each likelihood's loss; one of a person's own is of the general form.
+# The equation of each likelihood's loss; what has none of its own is of the general form.
 EQUATION_OF_LOSS = {
     "normal": "N5",
     "bernoulli": "N6",
@@ -129,8 +129,10 @@ class Trace:
         The loss of the row.
     minus_e : (d_L,)
         −e = ∂loss/∂s.
+    scales : (n_scales,)
+        The likelihood's learned numbers, the end of θ (N14); empty where it has none.
     gradient_scales : (n_scales,)
-        The derivatives of the loss by the likelihood's learned numbers (N14).
+        ∂loss by them.
     learning_rate : float
         η of the step.
     theta_after : (n_parameters,)
@@ -144,6 +146,7 @@ class Trace:
     prediction: Array
     loss: float
     minus_e: Array
+    scales: Array
     gradient_scales: Array
     learning_rate: float
     theta_after: Array
@@ -192,14 +195,14 @@ class Trace:
             return tuple(int(p > 0.5) for p in mean)
         if target.classes:
             return target.classes[int(mean.argmax()) if len(mean) > 1 else int(mean[0] > 0.5)]
-        values = (target.location + target.scale * mean).tolist()
+        n = len(mean)
+        values = (target.location[:n] + target.scale[:n] * mean).tolist()
         return values[0] if len(values) == 1 else tuple(values)
 
     @property
     def calibrated(self) -> Array:
         """ŷ from the logits divided by the model's temperature: what `predict_proba` is made of."""
-        scales = self.network.scales(self.row.theta)
-        return self.likelihood.mean(self.logits[None] / self.target.temperature, scales)[0]
+        return self.likelihood.mean(self.logits[None] / self.target.temperature, self.scales)[0]
 
     @property
     def gradient_x(self) -> Array:
@@ -210,6 +213,13 @@ class Trace:
     def gradient(self) -> Array:
         """The gradient ∂loss/∂θ (n_parameters,)."""
         return gradient_of_theta(self.layers, self.gradient_scales)
+
+    @property
+    def equation_of_loss(self) -> str:
+        """The number of the equation of this likelihood's loss."""
+        if getattr(self.likelihood, "scale", 1) != 1 and self.likelihood.name == "normal":
+            return EQUATION_OF_LOSS["normal_with_variance"]
+        return EQUATION_OF_LOSS.get(self.likelihood.name, GENERAL_FORM)
 
     def quantities(self) -> Iterator[Quantity]:
         """Yield every quantity in the order in which it is computed: forward, the top, backward, the step."""
@@ -226,7 +236,9 @@ class Trace:
         yield Quantity("N13", "loss after", "of this row, with it", np.array([self.loss_after]))
 
     def _top_lines(self) -> Iterator[Quantity]:
-        number = EQUATION_OF_LOSS.get(self.likelihood.name, GENERAL_FORM)
+        number = self.equation_of_loss
+        if len(self.scales):
+            yield Quantity("N14", "t", "the learned numbers of the likelihood", self.scales)
         target = self.target
         scaled = (target.scale != 1).any() or (target.location != 0).any()
         how = (
@@ -241,9 +253,8 @@ class Trace:
             yield Quantity("", "ŷ_T", how, self.calibrated)
         yield Quantity(number, "loss", "−log p(y given s), less what is dropped", np.array([self.loss]))
         yield Quantity(number, "−e", "∂loss/∂s", self.minus_e)
-        if len(self.gradient_scales):
-            how = "by the likelihood's learned numbers, the end of θ"
-            yield Quantity("N14", "∂loss/∂t", how, self.gradient_scales)
+        if len(self.scales):
+            yield Quantity("N14", "∂loss/∂t", "by the learned numbers", self.gradient_scales)
 
     def __repr__(self) -> str:
         return (
@@ -335,47 +346,50 @@ def trace(
         raise InputError(f"learning_rate={learning_rate!r}: it must be a finite number above 0, or None.")
     read = read_row(model, row, y, theta)
     network, start = read.network, read.theta.astype(np.float64)
-    layers, loss, of_scales = _pass(network, start, read.x, read.target.y)
+    layers, loss, by_scales = _pass(network, start, read.x, read.target.y)
     if not np.isfinite(loss):
         raise InputError(
             f"The loss of this row is {loss}: its logits are {values_in_short(layers[-1].h)}, "
             f"too far from y = {values_in_short(read.target.y)} for a finite loss."
         )
-    g = gradient_of_theta(layers, of_scales)
+    g = gradient_of_theta(layers, by_scales)
+    scales = network.architecture.scales(start)
     eta = _step_length(network, start, g, read, loss) if learning_rate is None else float(learning_rate)
     theta_after = start - eta * g  # N13
     return Trace(
         row=read,
         layers=layers,
-        prediction=network.likelihood.mean(layers[-1].h[None], network.scales(start))[0],
+        prediction=network.likelihood.mean(layers[-1].h[None], scales)[0],
         loss=loss,
         minus_e=layers[-1].gradient_h,
-        gradient_scales=of_scales,
+        scales=scales,
+        gradient_scales=by_scales,
         learning_rate=eta,
         theta_after=theta_after,
         loss_after=_loss(network, theta_after, read),
     )
 
 
-def gradient_of_theta(layers: Sequence[LayerTrace], of_scales: Array) -> Array:
-    """Return g = ∂loss/∂θ (n_parameters,): the gradients of (w_l, b_l) in the order of θ (N3, N14)."""
-    parts = [(layer.gradient_weight, layer.gradient_bias) for layer in layers]
-    return np.concatenate([*(part.ravel() for pair in parts for part in pair if part is not None), of_scales])
+def gradient_of_theta(layers: Sequence[LayerTrace], by_scales: Array) -> Array:
+    """Return g = ∂loss/∂θ (n_parameters,): the gradients of (w_l, b_l) in the order of θ, and the scales'."""
+    parts = [part for layer in layers for part in (layer.gradient_weight, layer.gradient_bias)]
+    return np.concatenate([part.ravel() for part in (*parts, by_scales) if part is not None])
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported by the caller
 def _pass(
     network: Network, theta: Array, x: Array, y: NDArray[Any]
 ) -> tuple[tuple[LayerTrace, ...], float, Array]:
-    """Go forward and back through the network with one row; return its layers, its loss, ∂loss/∂scales."""
+    """Go forward and back with one row; return its layers, its loss, and ∂loss by the learned scales."""
     parameters = network.architecture.unpack(theta)
     functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
     states = equations.forward(x[None], parameters, functions)  # N1, N2
-    z = network.likelihood.extended(states[-1].H, network.scales(theta))
-    losses, minus_e = network.likelihood.loss_and_gradient(z, y[None])  # N5 to N8, N14
+    likelihood = network.likelihood
+    top = likelihood.extended(states[-1].H, network.architecture.scales(theta))  # N14
+    losses, by_top = likelihood.loss_and_gradient(top, y[None])  # N5 to N8, N15 to N24
     layers: list[LayerTrace] = []
-    signal = equations.top_error_signal(minus_e, None)  # N9: the only row counts whole
-    G, of_scales = np.hsplit(signal, [network.n_logits])
+    delta_top = equations.top_error_signal(by_top, None)  # N9: the only row counts whole
+    G, by_scales = np.split(delta_top, [network.n_logits], axis=1)
     for level in reversed(range(len(states))):
         state, (weight, bias) = states[level], parameters[level]
         delta = equations.error_signal(G, state, functions[level])  # N9
@@ -398,7 +412,7 @@ def _pass(
             )
         )
         G = below
-    return tuple(reversed(layers)), float(losses[0]), of_scales[0]
+    return tuple(reversed(layers)), float(losses[0]), by_scales[0]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a step that is too long may overflow: it is not taken

@@ -1,6 +1,7 @@
 """The page of a trace: one HTML file in which a row goes through the network and back, step by step."""
 
 import base64
+from collections.abc import Mapping
 from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
@@ -12,8 +13,20 @@ import chainrule
 from chainrule.errors import InputError
 from chainrule.inspection import ColumnOfRow, Trace
 from chainrule.inspection.text import number, shown
+from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.report.page import environment
 
+# The likelihoods of trace_math.js; of any other one the page shows what Python computed.
+FORMULAS = (
+    "normal",
+    "normal_with_variance",
+    "student_t",
+    "laplace",
+    "huber",
+    "bernoulli",
+    "categorical",
+    "poisson",
+)
 REACH = 3.0  # a slider goes so many scales to both sides of a column's centre
 
 
@@ -79,6 +92,9 @@ def page_data(trace: Trace) -> dict[str, Any]:
     theta = np.ascontiguousarray(row.theta, dtype=row.theta.dtype.newbyteorder("<"))
     return {
         "likelihood": trace.likelihood.name,
+        "settings": _json(trace.likelihood.settings()) if _has_formula(trace.likelihood) else None,
+        "equation": trace.equation_of_loss,
+        "n_scales": len(trace.scales),
         "layers": [
             {
                 "units": layer.units,
@@ -93,12 +109,14 @@ def page_data(trace: Trace) -> dict[str, Any]:
         "columns": [_column(column) for column in trace.columns],
         "target": _target(trace),
         "outputs": _outputs(trace),
+        "predictions": _predictions(trace),
         "learning_rate": trace.learning_rate,
         "python": {
             "logits": trace.logits.tolist(),
             "prediction": trace.prediction.tolist(),
             "loss": trace.loss,
             "minusE": trace.minus_e.tolist(),
+            "gradientScales": trace.gradient_scales.tolist(),
             "gradientX": trace.gradient_x.tolist(),
         },
     }
@@ -114,7 +132,8 @@ def _target(trace: Trace) -> dict[str, Any]:
         "name": target.name,
         "kind": kind,
         "classes": list(target.classes),
-        "y": [int(value) if kind == "classes" else float(value) for value in y],
+        # of several outputs some may be missing
+        "y": [None if np.isnan(value) else int(value) if kind == "classes" else float(value) for value in y],
         "location": target.location.tolist(),
         "scale": target.scale.tolist(),
         "temperature": target.temperature,
@@ -130,8 +149,28 @@ def _outputs(trace: Trace) -> list[str]:
     if len(classes) == n_logits:
         return list(classes)
     if n_logits == 1:
-        return [classes[-1] if classes else trace.target.name]
+        return [classes[1] if len(classes) == 2 else trace.target.name]
     return [f"{trace.target.name} {k}" for k in range(n_logits)]
+
+
+def _predictions(trace: Trace) -> list[str]:
+    """Return a name for each entry of ŷ."""
+    classes, n = trace.target.classes, len(trace.prediction)
+    if len(classes) == n:
+        return list(classes)
+    return [trace.target.name] if n == 1 else [f"{trace.target.name} {k}" for k in range(n)]
+
+
+def _has_formula(likelihood: Likelihood) -> bool:
+    """Return whether the page can compute the likelihood: those of FORMULAS, as they are by themselves."""
+    if LIKELIHOODS.get(likelihood.name) is not type(likelihood) or likelihood.name not in FORMULAS:
+        return False
+    settings = likelihood.settings()
+    return not settings.get("label_smoothing") and settings.get("class_weight") is None
+
+
+def _json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}
 
 
 def _column(column: ColumnOfRow) -> dict[str, Any]:

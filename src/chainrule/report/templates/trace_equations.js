@@ -44,7 +44,6 @@ const traceEquations = (() => {
     return element;
   }
 
-  const logits = (l, top) => (l === top ? "s" : sub("s", String(l)));
   const below = (l) => (l === 1 ? "x" : sub("h", String(l - 1)));
   const unit = (symbol, l, k) => sub(symbol, String(l), ",", String(k));
 
@@ -119,16 +118,16 @@ const traceEquations = (() => {
     },
   };
   const ANY = {
-    equation: "N8",
     yhat: () => [hat("y"), "=", "E", "[", "y", "|", "s", "]"],
     loss: () => ["loss", "=", "−", "log", "p", "(", "y", "|", "s", ")"],
     minusE: () => [by("s"), "=", "−", "e"],
   };
 
-  function top(kind, likelihood) {
-    const formulas = LIKELIHOODS[likelihood] ?? ANY;
+  // `equation` is the number that Python has; where it is another one than ours, so is the formula.
+  function top(kind, likelihood, equation) {
+    const formulas = LIKELIHOODS[likelihood]?.equation === equation ? LIKELIHOODS[likelihood] : ANY;
     const label = { yhat: "the prediction", loss: "the loss", minusE: "minus e" }[kind];
-    return [[formulas.equation, math(label, ...formulas[kind]())]];
+    return [[equation, math(label, ...formulas[kind]())]];
   }
 
   // ── With numbers ──
@@ -152,7 +151,6 @@ const traceEquations = (() => {
   const equal = (label, left, total) => math(label, left, "=", total);
 
   return {
-    general, top, sumOf, productOf, applied, equal, unit, sub, by, hat, logits, below, row,
-    has: (likelihood) => likelihood in LIKELIHOODS,
+    general, top, sumOf, productOf, applied, equal, unit, sub, by,
   };
 })();

@@ -62,12 +62,45 @@ const traceMath = (() => {
     softplus: { r: softplus, slope: sigmoid },
   };
 
-  // A likelihood whose outputs each have a logit of their own: loss and −e of one of them, and its mean.
-  const independent = (mean, lossOf, minusE) => ({
+  // A likelihood whose outputs each have a logit of their own: loss and −e of one of them, and its mean. A
+  // missing target (null) counts for nothing.
+  const independent = (mean, lossOf, minusE) => () => ({
     mean: (s) => s.map(mean),
-    loss: (s, y) => s.reduce((sum, value, k) => sum + lossOf(value, y[k]), 0),
-    minusE: (s, y) => s.map((value, k) => minusE(value, y[k])),
+    loss: (s, y) => s.reduce((sum, value, k) => sum + (y[k] === null ? 0 : lossOf(value, y[k])), 0),
+    minusE: (s, y) => s.map((value, k) => (y[k] === null ? 0 : minusE(value, y[k]))),
   });
+
+  // N14: a location s and the logarithm of a scale, t, which is given, learned, or a logit. `terms` has the loss
+  // and its derivatives by s and by t; z holds the logits and behind them what is learned.
+  const scaled = (terms, logScale = Math.log) => ({ n_outputs: n, scale }) => {
+    const given = typeof scale === "number", t0 = given ? logScale(scale) : 0;
+    const each = (z, y) => Array.from({ length: n }, (_, k) => (y[k] === null ? [0, 0, 0] : terms(z[k], given ? t0 : z[n + k], y[k], given)));
+    return {
+      mean: (z) => z.slice(0, n),
+      loss: (z, y) => each(z, y).reduce((sum, [loss]) => sum + loss, 0),
+      minusE: (z, y) => [...each(z, y).map(([, byS]) => byS), ...(given ? [] : each(z, y).map(([, , byT]) => byT))],
+    };
+  };
+
+  function normalTerms(s, t, y, given) { // N15
+    const z = (s - y) * Math.exp(-t / 2);
+    return [0.5 * z * z + (given ? 0 : 0.5 * t), z * Math.exp(-t / 2), 0.5 * (1 - z * z)];
+  }
+
+  const studentT = ({ degrees_of_freedom: nu, ...rest }) => scaled((s, t, y, given) => { // N16
+    const z = (s - y) * Math.exp(-t), x = (z * z) / nu;
+    return [0.5 * (nu + 1) * Math.log1p(x) + (given ? 0 : t), (((nu + 1) * z) / nu / (1 + x)) * Math.exp(-t), 1 - ((nu + 1) * x) / (1 + x)];
+  })(rest);
+
+  function laplaceTerms(s, t, y, given) { // N17
+    const size = Math.abs(s - y) * Math.exp(-t);
+    return [size + (given ? 0 : t), Math.sign(s - y) * Math.exp(-t), 1 - size];
+  }
+
+  const huber = ({ delta, ...rest }) => scaled((s, t, y, given) => { // N18
+    const z = (s - y) * Math.exp(-t), c = Math.min(Math.max(z, -delta), delta);
+    return [c * (z - 0.5 * c) + (given ? 0 : t), c * Math.exp(-t), 1 - c * z];
+  })(rest);
 
   function softmax(s) {
     const most = Math.max(...s);
@@ -76,22 +109,26 @@ const traceMath = (() => {
     return t.map((value) => value / sum);
   }
 
-  // N5 to N8: mean, loss and −e = ∂loss/∂s of each likelihood.
+  // N5 to N8, N15 to N18: mean, loss and −e = ∂loss/∂s of each likelihood, made from its settings.
   const LIKELIHOODS = {
-    normal: independent((s) => s, (s, y) => 0.5 * (s - y) ** 2, (s, y) => s - y),
+    normal: scaled(normalTerms, (scale) => 2 * Math.log(scale)),
+    normal_with_variance: (settings) => scaled(normalTerms)({ ...settings, scale: "network" }),
+    student_t: studentT,
+    laplace: scaled(laplaceTerms),
+    huber,
     bernoulli: independent(
       sigmoid,
       (s, y) => y * softplus(-s) + (1 - y) * softplus(s),
       (s, y) => (1 - y) * sigmoid(s) - y * sigmoid(-s),
     ),
-    categorical: {
+    categorical: () => ({
       mean: softmax,
       loss: (s, y) => {
         const most = Math.max(...s);
         return most - s[y[0]] + Math.log(s.reduce((sum, value) => sum + Math.exp(value - most), 0));
       },
       minusE: (s, y) => softmax(s).map((p, c) => (c === y[0] ? p - 1 : p)),
-    },
+    }),
     poisson: independent(Math.exp, (s, y) => Math.exp(s) - y * s, (s, y) => Math.exp(s) - y),
   };
 
@@ -138,18 +175,27 @@ const traceMath = (() => {
     }
   }
 
-  // The whole way of one row. A likelihood that is not in the table gives `known` only: what Python computed.
-  function run(layers, theta, x, likelihood, y, known) {
+  // Where the layers end in θ and the likelihood's learned numbers begin.
+  function endOfLayers(layers) {
+    const top = layers[layers.length - 1];
+    return top.start + top.units * top.inputs + (top.bias ? top.units : 0);
+  }
+
+  // The whole way of one row. Without `top`, a likelihood of the table, there is `known`: what Python computed.
+  function run(layers, theta, x, top, y, known) {
     const states = forward(layers, theta, x);
     const logits = states[states.length - 1].h;
-    const top = LIKELIHOODS[likelihood];
-    const result = { states, logits, prediction: null, loss: null, minusE: null };
+    const result = { states, logits, prediction: null, loss: null, minusE: null, gradientScales: [] };
     if (top) {
-      result.prediction = top.mean(logits);
-      result.loss = top.loss(logits, y);
-      result.minusE = top.minusE(logits, y);
+      const z = [...logits, ...theta.slice(endOfLayers(layers))]; // N14
+      const byTop = top.minusE(z, y);
+      result.prediction = top.mean(z);
+      result.loss = top.loss(z, y);
+      result.minusE = byTop.slice(0, logits.length);
+      result.gradientScales = byTop.slice(logits.length);
     } else if (known) {
-      Object.assign(result, { prediction: known.prediction, loss: known.loss, minusE: known.minusE });
+      const { prediction, loss, minusE, gradientScales } = known;
+      Object.assign(result, { prediction, loss, minusE, gradientScales });
     }
     if (result.minusE) backward(layers, theta, states, result.minusE);
     return result;
@@ -166,8 +212,9 @@ const traceMath = (() => {
   }
 
   // N13: θ − η g, with ∂loss/∂w_l = δ_l h_{l−1}ᵀ (N11) and ∂loss/∂b_l = δ_l (N12).
-  function descend(layers, theta, states, eta) {
+  function descend(layers, theta, { states, gradientScales }, eta) {
     const next = Float64Array.from(theta);
+    gradientScales.forEach((slope, k) => { next[endOfLayers(layers) + k] -= eta * slope; });
     layers.forEach((layer, l) => {
       const { delta, inputs } = states[l];
       const biases = layer.start + layer.units * layer.inputs;
@@ -182,13 +229,13 @@ const traceMath = (() => {
 
   // ── A column's cell → its inputs, as chainrule.tables has it. A cell is a number, text, a boolean or null ──
 
-  function scaled(value, settings) {
+  function clipped(value, settings) {
     const z = Math.min(Math.max((0.5 * value - 0.5 * settings.centre) / (0.5 * settings.scale), -1e100), 1e100);
     return z / Math.sqrt(1 + (z / 3) ** 2);
   }
 
   function encodeNumber(value, settings) {
-    const inputs = settings.scale > 0 ? [value === null ? 0 : scaled(value, settings)] : [];
+    const inputs = settings.scale > 0 ? [value === null ? 0 : clipped(value, settings)] : [];
     return settings.missing ? [...inputs, value === null ? 1 : 0] : inputs;
   }
 

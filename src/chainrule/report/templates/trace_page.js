@@ -24,7 +24,7 @@
   const L = layers.length;
   const theta0 = decodeTheta(data.theta, data.dtype);
   const inputNames = data.columns.flatMap((column) => column.inputs);
-  const known = traceMath.LIKELIHOODS[data.likelihood] !== undefined;
+  const top = data.settings && traceMath.LIKELIHOODS[data.likelihood](data.settings);
 
   const state = {
     cells: data.columns.map((column) => column.cell), y: data.target.y.slice(), theta: theta0,
@@ -69,10 +69,10 @@
   const untouched = () => state.theta === theta0 && state.cells.every((value, c) => value === data.columns[c].cell) && state.y.every((value, k) => value === data.target.y[k]);
 
   function compute() {
-    state.result = traceMath.run(layers, state.theta, x(), data.likelihood, state.y, untouched() ? data.python : null);
+    state.result = traceMath.run(layers, state.theta, x(), top, state.y, untouched() ? data.python : null);
     if (!state.drawn) {
-      const top = data.target.kind === "classes" && layers[L - 1].units > 1;
-      state.drawn = traceDrawing.drawnUnits(state.result, state.y[0], top);
+      const withClass = data.target.kind === "classes" && layers[L - 1].units > 1;
+      state.drawn = traceDrawing.drawnUnits(state.result, state.y[0], withClass);
     }
   }
 
@@ -92,7 +92,7 @@
   // A classifier may divide the logits by a temperature, found on rows that it set aside.
   function calibrated(prediction) {
     const { temperature } = data.target;
-    return known && temperature !== 1 ? traceMath.LIKELIHOODS[data.likelihood].mean(state.result.logits.map((s) => s / temperature)) : prediction;
+    return top && temperature !== 1 ? top.mean(state.result.logits.map((s) => s / temperature)) : prediction;
   }
 
   function actualText() {
@@ -124,7 +124,7 @@
   const turn = stages.findIndex(({ kind }) => kind === "minusE");
 
   function equationsOf(stage) {
-    if (["yhat", "loss", "minusE"].includes(stage.kind)) return E.top(stage.kind, data.likelihood);
+    if (["yhat", "loss", "minusE"].includes(stage.kind)) return E.top(stage.kind, data.likelihood, data.equation);
     return E.general[stage.kind](stage.layer, layers[stage.layer - 1], L);
   }
 
@@ -160,6 +160,7 @@
       return { symbols: [...symbols, "y", "ŷ in its unit"], columns: [...columns, state.y, inUnits(columns[0])] };
     }
     const classes = data.target.kind === "classes";
+    if (!classes && columns[0].length !== state.y.length) return { symbols, columns };
     const y = classes && columns[0].length > 1 ? columns[0].map((_, c) => (c === state.y[0] ? 1 : 0)) : state.y;
     return { symbols: [...symbols, "y"], columns: [...columns, y] };
   }
@@ -218,7 +219,7 @@
 
   function topWords(k) {
     const { prediction, minusE } = state.result;
-    if (data.target.kind === "classes" && prediction.length > 1) {
+    if (data.target.kind === "classes" && prediction.length > 1 && prediction.length === minusE.length) {
       return `For “${data.target.classes[k]}” the probability is ${format(prediction[k])} and y is ${k === state.y[0] ? 1 : 0}: −e = ${format(minusE[k])}.`;
     }
     return `−e = ${format(minusE[k])}: ${minusE[k] > 0 ? "the logit is too high for this row" : minusE[k] < 0 ? "the logit is too low for this row" : "the logit is right for this row"}.`;
@@ -345,11 +346,13 @@
     if (stage.kind === "loss") first.push(el("p", {}, "loss = ", el("strong", { textContent: format(state.result.loss, 6), "data-value": `${state.result.loss}`, id: "loss-value" })));
     const { subject } = stage;
     const size = values.columns[0].length;
-    const rows = state.allRows || size <= MOST_ROWS ? [...values.columns[0].keys()] : state.drawn[subject].filter((k) => k < size);
+    const rows = state.allRows || size <= MOST_ROWS || size !== drawing.sizes[subject] ? [...values.columns[0].keys()] : state.drawn[subject].filter((k) => k < size);
     const most = Math.max(...values.columns.at(-1).map(Math.abs), 1e-300);
     const unit = lookedAt();
     const body = rows.map((k) => {
-      const button = el("button", { type: "button", textContent: nameOf(subject, k) });
+      const ofPrediction = ["yhat", "loss"].includes(stage.kind);
+      const name = ofPrediction ? data.predictions[k] : nameOf(subject, k);
+      const button = el("button", { type: "button", textContent: name, disabled: k >= drawing.sizes[subject] });
       button.addEventListener("click", () => select({ layer: subject, unit: k }));
       return el("tr", { className: unit?.layer === subject && unit.unit === k ? "looked-at" : "", "data-unit": k },
         el("th", { scope: "row" }, button), ...values.columns.map((column) => cell(column[k])), barOf(values.columns.at(-1)[k], most));
@@ -573,14 +576,19 @@
     $("target").replaceChildren(...controls.slice(0, 12));
   }
 
+  function squaredNorm() {
+    const { states, gradientScales } = state.result;
+    return traceMath.squaredNorm(layers, states) + gradientScales.reduce((sum, slope) => sum + slope * slope, 0);
+  }
+
   function renderDescent() {
-    const { result } = state, can = Boolean(result.minusE) && known;
+    const { result } = state, can = Boolean(result.minusE) && Boolean(top);
     $("descend").disabled = !can;
     $("undo").disabled = state.losses.length < 2;
     const eta = $("eta").valueAsNumber;
-    if (!can) $("promise").textContent = known ? "" : notComputed();
+    if (!can) $("promise").textContent = top ? "" : notComputed();
     else if (eta > 0) {
-      const promised = eta * traceMath.squaredNorm(layers, result.states);
+      const promised = eta * squaredNorm();
       $("promise").textContent = `To first order this step lowers the loss by η ‖g‖² = ${format(promised)}.`;
     } else $("promise").textContent = "η must be a number above 0.";
     $("descend").disabled ||= !(eta > 0);
@@ -616,7 +624,7 @@
 
   function takeStep() {
     if (!state.losses.length) state.losses.push(state.result.loss);
-    state.theta = traceMath.descend(layers, state.theta, state.result.states, $("eta").valueAsNumber);
+    state.theta = traceMath.descend(layers, state.theta, state.result, $("eta").valueAsNumber);
     compute();
     state.losses.push(state.result.loss);
     renderAll();
