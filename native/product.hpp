@@ -159,31 +159,48 @@ void product_panel(const T* A, std::int64_t a_rows, std::int64_t row, std::int64
 // At most so many columns are summed along the vectors instead: a panel would be mostly empty.
 inline constexpr std::int64_t NARROW = 4;
 
+// The same for C columns.
+template <class T, int C>
+void narrow_product_of(const T* A, std::int64_t a_rows, std::int64_t row, std::int64_t n_rows, const T* B,
+                       std::int64_t n_k, const T* start, T* c) {
+    const std::int64_t whole = n_k / PANEL<T> * PANEL<T>;
+    // What fills up the last panel of A may be anything, NaN too: only these lanes of it are taken.
+    Vec<Int<T>> lane;
+    for (int k = 0; k < LANES<T>; ++k) lane[k] = k;
+    const auto left = static_cast<Int<T>>(n_k - whole);
+    const auto in_first = lane < left, in_second = lane + LANES<T> < left;
+    for (std::int64_t i = 0; i < n_rows; ++i) {
+        Vec<T> first[C] = {}, second[C] = {};
+        const T *a = A + panel_row<T>(a_rows, row + i, 0), *b = B;
+        const auto add = [&](Vec<T> a_first, Vec<T> a_second) {
+#pragma GCC unroll 4
+            for (int j = 0; j < C; ++j) {
+                first[j] += a_first * load(b + j * PANEL<T>);
+                second[j] += a_second * load(b + j * PANEL<T> + LANES<T>);
+            }
+        };
+        for (std::int64_t k = 0; k < whole; k += PANEL<T>) {
+            add(load(a), load(a + LANES<T>));
+            a += a_rows * PANEL<T>;
+            b += C * PANEL<T>;
+        }
+        if (left > 0) add(in_first ? load(a) : Vec<T>{}, in_second ? load(a + LANES<T>) : Vec<T>{});
+#pragma GCC unroll 4
+        for (int j = 0; j < C; ++j) c[i * PANEL<T> + j] = start[j] + sum_of_lanes<T>(first[j] + second[j]);
+    }
+}
+
 // c (n_rows, PANEL), its first n_columns ≤ NARROW columns = start + A[row …, :] Bᵀ; A (a_rows, n_k) and
 // B (n_columns, n_k) in panels, B filled up with zeros.
 template <class T>
 void narrow_product(const T* A, std::int64_t a_rows, std::int64_t row, std::int64_t n_rows, const T* B,
                     std::int64_t n_k, std::int64_t n_columns, const T* start, T* c) {
-    // What fills up the last panel of A may be anything, NaN too: of that panel a copy with zeros is used.
-    const std::int64_t whole = n_k / PANEL<T> * PANEL<T>;
-    T last[PANEL<T>] = {};
-    for (std::int64_t i = 0; i < n_rows; ++i) {
-        if (whole < n_k) copy_few(A + panel_row<T>(a_rows, row + i, whole), n_k - whole, last);
-        for (std::int64_t j = 0; j < n_columns; ++j) {
-            Vec<T> first{}, second{};
-            const T *a = A + panel_row<T>(a_rows, row + i, 0), *b = B + panel_row<T>(n_columns, j, 0);
-            for (std::int64_t k = 0; k < whole; k += PANEL<T>) {
-                first += load(a) * load(b);
-                second += load(a + LANES<T>) * load(b + LANES<T>);
-                a += a_rows * PANEL<T>;
-                b += n_columns * PANEL<T>;
-            }
-            if (whole < n_k) {
-                first += load(last) * load(b);
-                second += load(last + LANES<T>) * load(b + LANES<T>);
-            }
-            c[i * PANEL<T> + j] = start[j] + sum_of_lanes<T>(first + second);
-        }
+    static_assert(NARROW == 4);
+    switch (n_columns) {
+        case 1: return narrow_product_of<T, 1>(A, a_rows, row, n_rows, B, n_k, start, c);
+        case 2: return narrow_product_of<T, 2>(A, a_rows, row, n_rows, B, n_k, start, c);
+        case 3: return narrow_product_of<T, 3>(A, a_rows, row, n_rows, B, n_k, start, c);
+        case 4: return narrow_product_of<T, 4>(A, a_rows, row, n_rows, B, n_k, start, c);
     }
 }
 
