@@ -24,6 +24,7 @@ import chainrule
 from chainrule.architecture import Dense, Dropout, Layer
 from chainrule.errors import InputError, ModelFileError
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+from chainrule.estimators.predictive import KeptAside
 from chainrule.estimators.targets import Classes, Scaling
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.network import Network
@@ -309,6 +310,14 @@ def _decode_scaling(value: dict[str, Any], arrays: Arrays) -> Scaling:
     return Scaling(location, scale, value["one_dimensional"])
 
 
+def _encode_kept_aside(kept: KeptAside, name: str, arrays: Arrays) -> dict[str, Any]:
+    return {part: _encode(value, f"{name}.{part}", arrays) for part, value in vars(kept).items()}
+
+
+def _decode_kept_aside(value: dict[str, Any], arrays: Arrays) -> KeptAside:
+    return KeptAside(**{part: _decode(value[part], arrays) for part in ("logits", "y", "weight")})
+
+
 # kind → the class, to JSON, and back
 KINDS: dict[str, tuple[Any, Callable[..., dict[str, Any]], Callable[..., Any]]] = {
     "network": (Network, _encode_network, _decode_network),
@@ -320,6 +329,7 @@ KINDS: dict[str, tuple[Any, Callable[..., dict[str, Any]], Callable[..., Any]]] 
     ),
     "classes": (Classes, _encode_classes, _decode_classes),
     "scaling": (Scaling, _encode_scaling, _decode_scaling),
+    "kept_aside": (KeptAside, _encode_kept_aside, _decode_kept_aside),
     "layer": (
         (Dense, Dropout),
         lambda spec, *_: {"spec": _layer(spec)},

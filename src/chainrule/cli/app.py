@@ -7,6 +7,7 @@ import typer
 
 import chainrule
 from chainrule.cli import console
+from chainrule.likelihoods import LIKELIHOODS
 
 TABLES = "CSV, TSV, Parquet or Feather, by the ending of the name"
 
@@ -82,7 +83,8 @@ def demo(
     epilog=_examples(
         "chainrule fit houses.csv --target price",
         "chainrule fit visits.parquet --target bought --model bought.safetensors --time-limit 60",
-        "chainrule fit claims.feather --target claims --likelihood poisson --seed 7",
+        "chainrule fit claims.feather --target claims --likelihood poisson --exposure-column years",
+        "chainrule fit patients.csv --target days --event-column died",
     )
 )
 @console.command
@@ -107,9 +109,29 @@ def fit(
         typer.Option(help="Whether to predict a number or a class; auto looks at the column."),
     ] = "auto",
     likelihood: Annotated[
-        Literal["auto", "normal", "poisson", "bernoulli", "categorical"],
-        typer.Option(metavar="NAME", help="What is between network and target: auto, normal, poisson, …"),
+        Literal["auto", *LIKELIHOODS],  # type: ignore[valid-type]  # their names, for typer to check
+        typer.Option(metavar="NAME", help=f"What stands above the network: auto, {', '.join(LIKELIHOODS)}."),
     ] = "auto",
+    offset_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="What is added to the logits of each row.", show_default="none"),
+    ] = None,
+    exposure_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="How long, or for how many, each row was counted; the mean is a rate times it.",
+            show_default="none",
+        ),
+    ] = None,
+    event_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The target is a time, and 1 here says that the event came then, 0 that it was censored.",
+            show_default="none",
+        ),
+    ] = None,
     hidden: Annotated[
         str | None,
         typer.Option(
@@ -164,6 +186,9 @@ def fit(
         html=html or model.with_suffix(".html"),
         task=task,
         likelihood=likelihood,
+        offset_column=offset_column,
+        exposure_column=exposure_column,
+        event_column=event_column,
         hidden=None if hidden is None else _hidden_layers(hidden),
         epochs=epochs,
         time_limit=time_limit,
@@ -178,7 +203,7 @@ def fit(
 @app.command(
     epilog=_examples(
         "chainrule predict houses.safetensors new.csv",
-        "chainrule predict houses.safetensors new.parquet --out predictions.parquet",
+        "chainrule predict houses.safetensors new.parquet --out predictions.parquet --coverage 0.9",
     )
 )
 @console.command
@@ -191,6 +216,13 @@ def predict(
             metavar="FILE", help=f"Where the predictions go: {TABLES}.", show_default="CSV on stdout"
         ),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Give an interval too, which holds the target with this probability, such as 0.9.",
+            show_default="none",
+        ),
+    ] = None,
 ) -> None:
     """Predict the target for each row of a table, in its order.
 
@@ -198,7 +230,7 @@ def predict(
     """
     from chainrule.cli import applying  # noqa: PLC0415 (heavy: help and version do without)
 
-    applying.predict(model, data, out)
+    applying.predict(model, data, out, coverage)
 
 
 @app.command(epilog=_examples("chainrule evaluate houses.safetensors test.csv"))

@@ -14,13 +14,16 @@ from chainrule.estimators import TabularClassifier, TabularRegressor
 from chainrule.report import evaluate as score
 
 
-def predict(model_path: Path, data: Path, out: Path | None) -> None:
+def predict(model_path: Path, data: Path, out: Path | None, coverage: float | None = None) -> None:
     """Do ``chainrule predict``."""
     if out is not None:
         require_writable(out, ENDINGS)
     model = load_model(model_path)
     table = read_table(data, text_columns(model))
-    predictions = predictions_of(model, inputs_of(model, table, str(data)))
+    if coverage is not None and not hasattr(model, "predict_interval"):
+        raise InputError("--coverage is for numbers: of classes the probability of each comes by itself.")
+    given = given_beside(model, table, str(data))
+    predictions = predictions_of(model, inputs_of(model, table, str(data)), given, coverage)
     if out is None:
         print(as_csv(predictions), end="")
     else:
@@ -33,8 +36,10 @@ def evaluate(model_path: Path, data: Path) -> None:
     model = load_model(model_path)
     target = target_of(model, model_path)
     table = read_table(data, text_columns(model))
-    require_columns(table, [target], str(data))
-    evaluation = score(model, inputs_of(model, table, str(data)), table.select([target]))
+    targets = [name for name in (target, model.event_name_) if name is not None]
+    require_columns(table, targets, str(data))
+    given = given_beside(model, table, str(data))
+    evaluation = score(model, inputs_of(model, table, str(data)), table.select(targets), **given)
     console.say_table(
         f"{target}: scores on {len(evaluation.actual):,} rows of {data.name}",
         ("", model_path.name),
@@ -82,11 +87,25 @@ def inputs_of(model: Any, table: pa.Table, where: str) -> pa.Table:
     return table.select(names)
 
 
-def predictions_of(model: Any, table: pa.Table) -> pa.Table:
-    """Return the column ``prediction``, and for classes ``probability_…`` of each."""
+def given_beside(model: Any, table: pa.Table, where: str) -> dict[str, pa.Table]:
+    """Return the offset and the exposure, as keywords of a prediction, where the fit had them."""
+    names = {"offset": model.offset_name_, "exposure": model.exposure_name_}
+    needed = {what: name for what, name in names.items() if name is not None}
+    require_columns(table, needed.values(), where)
+    return {what: table.select([name]) for what, name in needed.items()}
+
+
+def predictions_of(
+    model: Any, table: pa.Table, given: dict[str, pa.Table], coverage: float | None = None
+) -> pa.Table:
+    """Return ``prediction``, with a coverage ``lower`` and ``upper`` too, for classes ``probability_…``."""
     if not hasattr(model, "classes_"):
-        return pa.table({"prediction": model.predict(table)})
-    probabilities = model.predict_proba(table)
+        columns = {"prediction": model.predict(table, **given)}
+        if coverage is not None:
+            lower, upper = model.predict_interval(table, coverage, **given).T.copy()
+            columns |= {"lower": lower, "upper": upper}
+        return pa.table(columns)
+    probabilities = model.predict_proba(table, **given)
     labels = [str(label) for label in model.classes_]
     names = ["prediction", *(f"probability_{label}" for label in labels)]
     chosen = pa.array(np.asarray(model.classes_)[probabilities.argmax(axis=1)].tolist())

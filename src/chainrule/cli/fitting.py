@@ -15,7 +15,9 @@ from chainrule.cli import console
 from chainrule.cli.files import read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
-from chainrule.estimators.targets import read_target
+from chainrule.estimators.choice import FOR_CLASSES
+from chainrule.estimators.targets import read_numbers, read_target
+from chainrule.likelihoods import Poisson, exposure_offset
 from chainrule.report import Evaluation, Fit, evaluate, write_report
 from chainrule.tables import task_of_target
 from chainrule.training import split_validation
@@ -34,6 +36,9 @@ class Job:
     html: Path
     task: Literal["auto", "regression", "classification"] = "auto"
     likelihood: str = "auto"
+    offset_column: str | None = None
+    exposure_column: str | None = None
+    event_column: str | None = None
     hidden: tuple[int, ...] | None = None
     epochs: int | None = None
     time_limit: float | None = None
@@ -41,6 +46,25 @@ class Job:
     seed: int = 0
     n_threads: int | None = None
     quiet: bool = False
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns of the target: one, or a time and whether the event came then."""
+        return [self.target] if self.event_column is None else [self.target, self.event_column]
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """The columns that are neither target nor input, by what they are."""
+        names = {"offset": self.offset_column, "exposure": self.exposure_column}
+        return {what: name for what, name in names.items() if name is not None}
+
+    def inputs(self, table: pa.Table) -> pa.Table:
+        """Return the columns to predict from."""
+        return table.drop_columns([*self.targets, *self.beside.values()])
+
+    def given(self, table: pa.Table) -> dict[str, pa.Table]:
+        """Return the offset and the exposure, as keywords of a fit and a prediction."""
+        return {what: table.select([name]) for what, name in self.beside.items()}
 
 
 @dataclass(frozen=True)
@@ -57,8 +81,9 @@ def fit(job: Job) -> None:
     require_writable(job.model, (".safetensors",))
     require_writable(job.html, (".html", ".htm"))
     table = read_table(job.data)
-    require_columns(table, [job.target], str(job.data))
-    if table.num_columns == 1:
+    require_columns(table, [*job.targets, *job.beside.values()], str(job.data))
+    require_apart(job)
+    if job.inputs(table).num_columns == 0:
         raise InputError(f"{job.data} has no column but {job.target!r}: there is nothing to predict it from.")
     split = held_out(table, job)
     fitted = train_both(split, job)
@@ -102,11 +127,32 @@ def demo(folder: Path) -> None:
     )
 
 
+def require_apart(job: Job) -> None:
+    """Raise where one column is asked to be two things, or the target lacks a column."""
+    names = [*job.targets, *job.beside.values()]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{twice[0]!r} is named as two things: target, event, offset, exposure.")
+    if job.likelihood == "weibull" and job.event_column is None:
+        raise InputError(
+            "--likelihood weibull needs --event-column: 1 where the event came at the time of the target, 0 "
+            "where it had not come yet."
+        )
+
+
 def held_out(table: pa.Table, job: Job) -> Split:
     """Find out what there is to do and hold rows out, the same share of each class."""
-    read_target(table.select([job.target]))  # before the split, so that an error names the rows of the file
+    # before the split, so that an error names the rows of the file
+    read_target(table.select(job.targets))
+    if job.exposure_column is not None:
+        exposure, _ = read_numbers("exposure", table.select([job.exposure_column]))
+        exposure_offset(Poisson(), exposure, table.num_rows)
     target = table[job.target]
-    task = task_of_target(target) if job.task == "auto" else job.task
+    numbers = job.event_column is not None or job.likelihood not in {"auto", *FOR_CLASSES}
+    task = job.task
+    if task == "auto":
+        task = "regression" if numbers else task_of_target(target)
+        task = "classification" if job.likelihood in FOR_CLASSES else task
     if job.test_fraction == 0:
         return Split(task, table, None)
     if table.num_rows < FEWEST_ROWS:
@@ -140,18 +186,19 @@ def train_both(split: Split, job: Job) -> Fitted:
             raise KeyboardInterrupt("nothing was saved")
         if linear_model.stopped_by_ == "time":
             say_step(job, "The time limit ended the linear model early: with more time it may be better.")
-        linear = evaluate_on(split.test, linear_model, job.target)
+        linear = evaluate_on(split.test, linear_model, job)
     say_step(job, f"The network, {split.train.num_rows:,} rows:")
     model = fitted_model(split, job, hidden=job.hidden, epochs=job.epochs)
     model.save(job.model)  # at once: whatever stops the scoring, what was learnt is there
-    return Fitted(model, None if split.test is None else evaluate_on(split.test, model, job.target), linear)
+    return Fitted(model, None if split.test is None else evaluate_on(split.test, model, job), linear)
 
 
 def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs: int | None) -> Any:
     """Return a model that has learnt the training rows; Ctrl-C before it learnt anything ends the command."""
     kind = TabularClassifier if split.task == "classification" else TabularRegressor
+    censored = job.event_column is not None and job.likelihood == "auto"
     model = kind(
-        likelihood=job.likelihood,
+        likelihood="weibull" if censored else job.likelihood,
         hidden=hidden,
         epochs=epochs,
         time_limit=job.time_limit,
@@ -159,15 +206,15 @@ def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs:
         n_threads=job.n_threads,
         verbose=0 if job.quiet else 1,
     )
-    model.fit(split.train.drop_columns([job.target]), split.train.select([job.target]))
+    model.fit(job.inputs(split.train), split.train.select(job.targets), **job.given(split.train))
     if model.stopped_by_ == "interrupt" and model.best_epoch_ == 0:
         raise KeyboardInterrupt("nothing was saved")
     return model
 
 
-def evaluate_on(table: pa.Table, model: Any, target: str) -> Evaluation:
+def evaluate_on(table: pa.Table, model: Any, job: Job) -> Evaluation:
     """Return the scores of a model on a table that has the target too."""
-    return evaluate(model, table.drop_columns([target]), table.select([target]))
+    return evaluate(model, job.inputs(table), table.select(job.targets), **job.given(table))
 
 
 def how_rows_were_held_out(split: Split) -> str:
@@ -214,7 +261,7 @@ def show_scores(network: Evaluation, linear: Evaluation, target: str) -> None:
         ("", "linear model", "network", "change"),
         [(new.name, str(old), str(new), new.change_from(old)) for old, new in pairs],
     )
-    if not network.classes:
+    if network.scores[-1].name == "MAE":
         console.say(f"RMSE and MAE are in the unit of {target}.")
 
 

@@ -15,11 +15,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.architecture import Dense, Dropout, Layer
-from chainrule.errors import InputError
-from chainrule.estimators.base import NetworkEstimator
-from chainrule.estimators.calibration import fitted_temperature
-from chainrule.estimators.targets import Classes, Scaling, likelihood_of_numbers, read_target
-from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood
+from chainrule.estimators.choice import likelihood_of_classes, likelihood_of_numbers
+from chainrule.estimators.rows import Moved, initial_parameters, read_eval_set, require_as_many
+from chainrule.estimators.targets import (
+    LOCATIONS,
+    Classes,
+    Scaling,
+    is_censored,
+    names_of_two,
+    order_of,
+    read_target,
+)
+from chainrule.estimators.uncertainty import Predictive, PredictiveClasses, PredictiveNumbers
+from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.network import Network, checked_weight
 from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
 from chainrule.tables import TableEncoder
@@ -50,7 +58,10 @@ def epochs_for(n_rows: int) -> int:
     return int(np.clip(100 * math.sqrt(10_000 / max(n_rows, 1)), 20, 100))
 
 
-class TabularEstimator(NetworkEstimator, ABC):
+NAMES = ("target_name_", "event_name_", "offset_name_", "exposure_name_")  # of columns, None without
+
+
+class TabularEstimator(Predictive, ABC):
     """What the classifier and the regressor for tables share: everything but the target."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -71,8 +82,8 @@ class TabularEstimator(NetworkEstimator, ABC):
         "encoder_",
         "history_",
         "seed_",
-        "target_name_",
         "n_rows_",
+        *NAMES,
     )
     _target_kind: ClassVar[type[Any]]
     target_: Any  # of that kind
@@ -148,7 +159,9 @@ class TabularEstimator(NetworkEstimator, ABC):
         X: Any,
         y: Any,
         sample_weight: ArrayLike | None = None,
-        eval_set: tuple[Any, Any] | None = None,
+        eval_set: tuple[Any, ...] | None = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
     ) -> Self:
         """Find out what the columns are, encode them, and train a network on them.
 
@@ -157,12 +170,20 @@ class TabularEstimator(NetworkEstimator, ABC):
         X : pandas, polars or pyarrow table, or array_like, (n_rows, n_columns)
             Numbers, booleans, text, categories, dates; missing values are welcome.
         y : array_like, or a series or table of one column, (n_rows,) or (n_rows, n_outputs)
-            The target, nothing missing.
+            The target. Of several outputs entries may be missing (NaN), and count for nothing; else nothing
+            may be missing. For "weibull" two columns, a time and whether the event came then (1) or the time
+            is censored (0).
         sample_weight : array_like, (n_rows,), optional
             Weights ≥ 0 with a sum above 0. Training leaves rows of weight 0 out; they still count in what
             is found out about the columns, and in ``classes_``.
         eval_set : tuple (X, y), optional
-            Rows that say when to stop; without it a share of the rows is set aside for that.
+            Rows that say when to stop; without it a share of the rows is set aside for that. Where the fit
+            has an offset or an exposure, that of these rows is the third entry.
+        offset : array_like, (n_rows,) or (n_rows, n_outputs), optional
+            What is added to the logits: to the location in the units of y, or to the log of the mean.
+        exposure : array_like, (n_rows,), optional
+            How much each row had to count in: times, people, kilometres; above 0. The mean of y is the
+            exposure times a rate, and its log is an offset. For likelihoods whose link is the log.
 
         Returns
         -------
@@ -176,23 +197,28 @@ class TabularEstimator(NetworkEstimator, ABC):
             When the loss stops being finite.
         """
         self._validate_params()
-        values, name = read_target(y)
+        values, name = read_target(y, may_miss=True)
         encoder = TableEncoder(self.categorical_features).fit(X)
         rows = encoder.transform(X)
-        _require_as_many(rows, values)
+        require_as_many(rows, values)
         weight = checked_weight(sample_weight, len(rows), rows.dtype)
-        likelihood, target = self._learn_target(values, weight)
+        moved = Moved.read(offset, exposure)
+        likelihood, target = self._learn_target(values, weight, order_of(y), moved)
         network = Network(encoder.n_inputs, self._layers(), likelihood=likelihood)
-        data = Data(rows, target.encode(values), weight).that_count()
-        chosen = None if eval_set is None else _read_eval_set(eval_set, encoder, target)
+        data = Data(
+            rows, target.encode(values), weight, moved.logits(network, target, len(rows))
+        ).that_count()
+        chosen = None if eval_set is None else read_eval_set(eval_set, encoder, target, network, moved)
         seed = self._draw_seed()
         if chosen is None:
             data, chosen = self._split(data, seed)
         result = self._descend(network, data, chosen, seed)
         self.network_, self.theta_, self.history_ = network, result.theta, result.history
-        self.encoder_, self.target_, self.target_name_ = encoder, target, name
+        self.encoder_, self.target_ = encoder, target
         self.seed_, self.n_rows_ = seed, len(rows)
-        self._calibrate(chosen)
+        self.offset_name_, self.exposure_name_ = moved.offset_name, moved.exposure_name
+        self.target_name_, self.event_name_ = names_of_two(y) if is_censored(likelihood) else (name, None)
+        self._calibrate(chosen, data)
         return self
 
     def _draw_seed(self) -> int:
@@ -201,8 +227,14 @@ class TabularEstimator(NetworkEstimator, ABC):
         return int(check_random_state(self.random_state).randint(2**31))
 
     @abstractmethod
-    def _learn_target(self, y: NDArray[Any], weight: Array | None) -> tuple[Likelihood, Any]:
+    def _learn_target(
+        self, y: NDArray[Any], weight: Array | None, order: list[Any] | None, moved: Moved
+    ) -> tuple[Likelihood, Any]:
         """Return the likelihood for y, and what turns y into its numbers and back."""
+
+    @abstractmethod
+    def _calibrate(self, kept_aside: Data | None, data: Data) -> None:
+        """Keep what the rows that the fit did not learn from say about its errors."""
 
     def _layers(self) -> list[Layer]:
         """Return the hidden layers; a number is a Dense, and dropout where no Dropout follows it."""
@@ -255,24 +287,18 @@ class TabularEstimator(NetworkEstimator, ABC):
             n_threads=self.n_threads,
             verbose=min(int(self.verbose), 1),
         )
-        theta = network.initial_parameters(seed, dtype="float32")
+        theta = initial_parameters(network, data, seed)
         return train(network, theta, *data, validation=validation, settings=settings)
 
-    @abstractmethod
-    def _calibrate(self, kept_aside: Data | None) -> None:
-        """Keep what the rows that the fit did not learn from say about its errors."""
-
-    def _mean(self, X: Any) -> Array:
-        logits = self._table_logits(X)
-        return self.network_.likelihood.mean(logits)
-
-    def _table_logits(self, X: Any) -> Array:
+    def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
         """Return the logits (n_rows, n_logits) that predictions are made from.
 
         They are float64: so do a row's probabilities sum to 1.
         """
         check_is_fitted(self)
-        return self._logits(self.encoder_.transform(X)).astype(np.float64)
+        rows = self.encoder_.transform(X)
+        moved = Moved.read(offset, exposure).logits(self.network_, self.target_, len(rows))
+        return self._moved_logits(rows, moved).astype(np.float64)
 
     def _check_restored(self) -> None:
         super()._check_restored()
@@ -282,7 +308,8 @@ class TabularEstimator(NetworkEstimator, ABC):
         self._require_restored("history_", History, lambda it: 0 <= it.best_epoch <= len(it.epochs))
         self._require_restored("n_rows_", int, lambda it: it > 0)
         self._require_restored("seed_", int, lambda it: it >= 0)
-        self._require_restored("target_name_", str | None, lambda _: True)
+        for name in NAMES:
+            self._require_restored(name, str | None, lambda _: True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -294,27 +321,7 @@ class TabularEstimator(NetworkEstimator, ABC):
         return tags
 
 
-def _require_as_many(rows: Array, y: NDArray[Any]) -> None:
-    if len(rows) != len(y):
-        raise InputError(
-            f"X has {len(rows)} rows and y has {len(y)}: Found input variables with inconsistent "
-            "numbers of samples. Each row needs its target."
-        )
-
-
-def _read_eval_set(eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
-    """Return the person's own validation rows, encoded as the training rows are."""
-    if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
-        raise InputError("eval_set must be a tuple (X, y).")
-    try:
-        rows, values = encoder.transform(eval_set[0]), read_target(eval_set[1])[0]
-        _require_as_many(rows, values)
-        return Data(rows, target.encode(values), None)
-    except InputError as error:
-        raise InputError(f"eval_set: {error}") from error
-
-
-class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A network for classes that takes a table as it comes.
 
     Columns are read, numbers scaled, categories and dates encoded, missing values marked; the likelihood
@@ -322,8 +329,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
 
     Parameters
     ----------
-    likelihood : {"auto", "bernoulli", "categorical"} or Likelihood, default "auto"
-        What is between the logits and the classes.
+    likelihood : {"auto", "bernoulli", "categorical", "ordinal"} or Likelihood, default "auto"
+        What is between the logits and the classes. "ordinal" (N20) is for classes with an order: numbers, or
+        pandas' ordered categorical or polars' Enum.
     hidden : sequence of int, Dense or Dropout, optional
         The hidden layers; a number is a Dense of so many units, with dropout behind it unless a Dropout
         follows. ``()`` is the linear model. None: (256, 256, 256).
@@ -388,50 +396,34 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
         self,
         y: NDArray[Any],
         weight: Array | None,  # noqa: ARG002 (for the regressor)
+        order: list[Any] | None,
+        moved: Moved,  # noqa: ARG002 (for the regressor)
     ) -> tuple[Likelihood, Any]:
-        target = Classes.of(y)
-        natural = target.likelihood()
-        if isinstance(self.likelihood, str) and self.likelihood in {"auto", natural.name}:
-            return natural, target
-        if self.likelihood == "categorical" and not target.multilabel:
-            return Categorical(len(target.labels)), target
-        if isinstance(self.likelihood, Bernoulli | Categorical) and (
-            self.likelihood == natural or self.likelihood == Categorical(len(target.labels))
-        ):
-            return self.likelihood, target
-        raise InputError(
-            f"likelihood={self.likelihood!r} does not fit a target with the classes "
-            f"{target.labels.tolist()[:10]}: that is {natural!r}. Use likelihood='auto'."
-        )
+        return likelihood_of_classes(self.likelihood, y, order)
 
-    def _calibrate(self, kept_aside: Data | None) -> None:
-        self.temperature_ = 1.0
-        if kept_aside is not None:
-            likelihood, (X, y, weight, _) = self.network_.likelihood, kept_aside
-            target = likelihood.prepare(y)
-            self.temperature_ = fitted_temperature(likelihood, self._logits(X), target, weight)
+    def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
+        return super()._table_logits(X, offset, exposure) / self.temperature_
 
-    def _table_logits(self, X: Any) -> Array:
-        return super()._table_logits(X) / self.temperature_
-
-    def _check_restored(self) -> None:
-        super()._check_restored()
-        self._require_restored("temperature_", float, lambda it: 0 < it < math.inf)
-
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(
+        self, X: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Return the likeliest class of each row (n_rows,), or the labels (n_rows, n_labels) of 0 and 1."""
-        probabilities = self.predict_proba(X)
+        probabilities = self.predict_proba(X, offset, exposure)
         return self.target_.decode(probabilities)
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(
+        self, X: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
         """Return the probability of each class, in the order of ``classes_``: (n_rows, n_classes)."""
-        mean = self._mean(X)
+        mean = self._mean(X, offset, exposure)
         return self.target_.probabilities(mean)
 
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(
+        self, X: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
         """Return the logarithms of the probabilities, from the logits: exact where these have run to 0."""
-        logits = self._table_logits(X)
-        return self.target_.log_probabilities(self.network_.likelihood, logits)
+        logits = self._table_logits(X, offset, exposure)
+        return self.target_.log_probabilities(self.network_.likelihood, logits, self._scales())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -439,7 +431,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
         return tags
 
 
-class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class TabularRegressor(PredictiveNumbers, RegressorMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A network for numbers that takes a table as it comes.
 
     Columns are read, numbers scaled, categories and dates encoded, missing values marked. The target is
@@ -447,9 +439,11 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
 
     Parameters
     ----------
-    likelihood : {"auto", "normal", "poisson"} or Likelihood, default "auto"
-        What is between the logits and y. "auto": Poisson (N8) for counts, that is whole numbers ≥ 0 of more
-        than two values, at least a quarter of them 0; else Normal (N5).
+    likelihood : str or Likelihood, default "auto"
+        What is between the logits and y: "normal", "normal_with_variance", "student_t", "laplace", "huber",
+        "quantile", "poisson", "negative_binomial", "gamma", "tweedie" or "weibull". "auto": Poisson (N8) for
+        counts, that is whole numbers ≥ 0 of more than two values, at least a quarter of them 0; else Normal
+        (N5). A scale that is given is in standard deviations of y where y is standardised.
     hidden, epochs, learning_rate, dropout, validation_fraction, categorical_features, time_limit, \
     random_state, n_threads, verbose
         As in `TabularClassifier`.
@@ -459,6 +453,8 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
     network_, theta_, encoder_, history_, best_epoch_, stopped_by_, engine_, n_threads_, seed_, n_rows_, \
     target_name_, n_features_in_, feature_names_in_
         As in `TabularClassifier`.
+    dispersion_, kept_aside_
+        σ² of "normal" and φ of "tweedie" by the rows set aside, and what `predict_interval` needs of these.
 
     Examples
     --------
@@ -470,35 +466,29 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
     (442,)
     """
 
+    _saved = (*TabularEstimator._saved, "kept_aside_", "dispersion_")
     _target_kind = Scaling
     target_: Scaling
 
-    def _learn_target(self, y: NDArray[Any], weight: Array | None) -> tuple[Likelihood, Any]:
+    def _learn_target(
+        self,
+        y: NDArray[Any],
+        weight: Array | None,
+        order: list[Any] | None,  # noqa: ARG002 (for the classifier)
+        moved: Moved,
+    ) -> tuple[Likelihood, Any]:
         counts = slice(None) if weight is None else weight > 0
-        likelihood = self._likelihood_for(y[counts])
+        likelihood = likelihood_of_numbers(self.likelihood, y[counts])
         likelihood.prepare(y)  # the domain, in the units that the person knows
-        return likelihood, Scaling.of(y[counts], likelihood, None if weight is None else weight[counts])
+        part = moved.taken_from(y)[counts] if likelihood.name in LOCATIONS else y[counts]
+        return likelihood, Scaling.of(part, likelihood, None if weight is None else weight[counts])
 
-    def _likelihood_for(self, y: NDArray[Any]) -> Likelihood:
-        natural = likelihood_of_numbers(y)
-        n_outputs = natural.n_columns
-        if self.likelihood == "auto":
-            return natural
-        if isinstance(self.likelihood, str) and self.likelihood in {"normal", "poisson"}:
-            return LIKELIHOODS[self.likelihood](n_outputs)  # type: ignore[call-arg]  # both take n_outputs
-        if isinstance(self.likelihood, Bernoulli | Categorical | str):
-            raise InputError(
-                f"likelihood={self.likelihood!r} is for classes: use TabularClassifier, "
-                "or 'normal' or 'poisson'."
-            )
-        if self.likelihood.n_columns != n_outputs:
-            raise InputError(f"{self.likelihood!r} does not fit y, which has {n_outputs} columns.")
-        return self.likelihood
+    def predict(
+        self, X: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Return ŷ = E[y given x] of each row in the units of y: (n_rows,) or (n_rows, n_outputs).
 
-    def _calibrate(self, kept_aside: Data | None) -> None:
-        pass
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return ŷ = E[y given x] of each row in the units of y: (n_rows,) or (n_rows, n_outputs)."""
-        mean = self._mean(X)
+        ``offset`` and ``exposure`` are as in `fit`; without an exposure it is the mean for an exposure of 1.
+        """
+        mean = self._mean(X, offset, exposure)
         return self.target_.decode(mean)

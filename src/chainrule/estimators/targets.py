@@ -1,5 +1,6 @@
 """The target: from what a person has (text, booleans, numbers) to what a likelihood takes, and back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,23 +12,28 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from chainrule.architecture.activations import softplus
 from chainrule.errors import InputError
-from chainrule.likelihoods import Bernoulli, Categorical, Likelihood, Normal, Poisson
+from chainrule.estimators.predictive import LocationScale
+from chainrule.likelihoods import Bernoulli, Categorical, Likelihood, Ordinal, Weibull
+from chainrule.likelihoods.distributions import Distribution
 
 Array = NDArray[np.floating[Any]]
 
-# From this share of zeros on, whole numbers ≥ 0 are taken for counts: squares of errors fit them badly.
-ZERO_SHARE_OF_COUNTS = 0.25
+# The likelihoods of a location that may lie anywhere: they mean the same whatever y is shifted and scaled by.
+LOCATIONS = ("normal", "normal_with_variance", "student_t", "laplace", "huber", "quantile")
 # A smaller standard deviation, as a share of the mean, is rounding.
 SMALLEST_SPREAD = 1e-12
 
 
-def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
+def read_target(y: Any, may_miss: bool = False) -> tuple[NDArray[Any], str | None]:
     """Return the target as an array, and its name where it has one.
 
     Parameters
     ----------
     y : array_like, or a pandas, polars or pyarrow series or table
         (n_rows,), (n_rows, 1) or (n_rows, n_outputs): numbers, booleans or text, nothing missing.
+    may_miss : bool, default False
+        Whether entries of several columns of numbers may be missing, as long as no row is without any; they
+        are NaN then.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
             raise InputError("y has no rows: a fit needs some, and the target of each.")
         columns = [native] if isinstance(native, nw.Series) else [native[name] for name in native.columns]
         names = [column.name for column in columns]
-        parts = [_from_series(column) for column in columns]
+        parts = [_from_series(column, may_miss and len(columns) > 1) for column in columns]
         values = (
             parts[0] if len(parts) == 1 else np.column_stack(parts) if parts else np.empty((len(native), 0))
         )
@@ -73,7 +79,10 @@ def read_target(y: Any) -> tuple[NDArray[Any], str | None]:
         )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         _refuse("infinite (inf)", np.isinf(values))
-        _refuse("missing (NaN)", np.isnan(values))
+        missing = np.isnan(values)
+        if may_miss and values.ndim == 2:
+            missing = np.asarray(missing.all(axis=1))
+        _refuse("missing (NaN)", missing)
     # narwhals calls a series without a name ""
     name = names[0] if len(names) == 1 and isinstance(names[0], str) and names[0] else None
     return values, name
@@ -96,9 +105,71 @@ def _refuse(what: str, bad: NDArray[np.bool_]) -> None:
         )
 
 
-def _from_series(column: Any) -> NDArray[Any]:
+def _from_series(column: Any, may_miss: bool = False) -> NDArray[Any]:
+    if may_miss and column.dtype.is_numeric():
+        return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     _refuse("missing (null)", np.asarray(column.is_null().to_numpy(), dtype=bool))
     return _plain(np.asarray(column.to_numpy()))
+
+
+def order_of(y: Any) -> list[Any] | None:
+    """Return the classes of y from the least to the greatest, where its dtype says so; else None.
+
+    That is pandas' ordered categorical and polars' Enum.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from chainrule.estimators.targets import order_of
+    >>> order_of(pd.Series(pd.Categorical(["low"], categories=["low", "high"], ordered=True)))
+    ['low', 'high']
+    """
+    if not (nw.dependencies.is_into_series(y) or nw.dependencies.is_into_dataframe(y)):
+        return None
+    native = nw.from_native(y, eager_only=True, allow_series=True)
+    if not isinstance(native, nw.Series):
+        if len(native.columns) != 1:
+            return None
+        native = native[native.columns[0]]
+    return list(native.dtype.categories) if isinstance(native.dtype, nw.Enum) else None
+
+
+def names_of_two(y: Any) -> tuple[str | None, str | None]:
+    """Return the names of the columns of a table of two; None for each where it is no table."""
+    if not nw.dependencies.is_into_dataframe(y):
+        return None, None
+    first, second = nw.from_native(y, eager_only=True).columns
+    return str(first), str(second)
+
+
+def read_numbers(what: str, values: Any) -> tuple[NDArray[np.float64], str | None]:
+    """Return numbers beside the target, an offset or an exposure, as an array, and the name of the column.
+
+    Parameters
+    ----------
+    what : str
+        What they are, for the error.
+    values : array_like, or a pandas, polars or pyarrow series or table
+        (n_rows,) or (n_rows, n_outputs); missing ones become NaN.
+
+    Raises
+    ------
+    InputError
+        When they are no numbers.
+    """
+    names: list[Any] = []
+    try:
+        if nw.dependencies.is_into_series(values) or nw.dependencies.is_into_dataframe(values):
+            native = nw.from_native(values, eager_only=True, allow_series=True)
+            columns = [native] if isinstance(native, nw.Series) else [native[c] for c in native.columns]
+            names = [column.name for column in columns]
+            parts = [np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64) for column in columns]
+            numbers = parts[0] if len(parts) == 1 else np.column_stack(parts)
+        else:
+            numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
+        raise InputError(f"{what} must hold numbers: {str(error).partition(chr(10))[0]}") from None
+    return numbers, names[0] if len(names) == 1 and isinstance(names[0], str) and names[0] else None
 
 
 def _plain(values: NDArray[Any]) -> NDArray[Any]:
@@ -163,14 +234,26 @@ class Classes:
     multilabel: bool = False
 
     @classmethod
-    def of(cls, y: NDArray[Any]) -> "Classes":
-        """Return the classes of a target; raise InputError where it cannot be one of a classifier."""
+    def of(cls, y: NDArray[Any], order: Sequence[Any] | None = None) -> "Classes":
+        """Return the classes of a target; raise InputError where it cannot be one of a classifier.
+
+        They are sorted, or stand in the order that is given, less those that do not occur.
+        """
+        if y.dtype.kind == "f" and y.ndim == 2 and np.isnan(y).any():
+            there = ~np.isnan(y)
+            if not np.isin(y[there], (0, 1)).all():
+                raise InputError("Where several labels have missing entries, the others must be 0 or 1.")
+            return cls(np.arange(y.shape[1]), multilabel=True)
         try:
             check_classification_targets(y)
         except ValueError as error:
             raise InputError(str(error)) from None
         if y.ndim == 1:
-            return cls(np.unique(y))
+            labels = np.unique(y)
+            if order is not None:
+                place = {label: i for i, label in enumerate(order)}
+                labels = labels[np.argsort([place[label] for label in labels.tolist()])]
+            return cls(labels)
         if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise InputError(
                 f"y has the shape {y.shape}, and not only 0 and 1 in it: several labels a row are 0 or 1. "
@@ -192,16 +275,17 @@ class Classes:
         """Return whether this may stand above that likelihood; what a model file says is checked with it."""
         if not isinstance(self.labels, np.ndarray) or self.labels.ndim != 1:
             return False
-        return likelihood == self.likelihood() or (
-            not self.multilabel and likelihood == Categorical(len(self.labels))
-        )
+        if self.multilabel or isinstance(likelihood, Bernoulli):
+            return likelihood == self.likelihood()
+        return isinstance(likelihood, Categorical | Ordinal) and likelihood.n_classes == len(self.labels)
 
-    def encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
+    def encode(self, y: NDArray[Any]) -> NDArray[Any]:
         """Return class numbers (n_rows,), or 0 and 1 (n_rows, n_labels); raise for a class that is new."""
         if self.multilabel:
-            if y.ndim != 2 or y.shape[1] != len(self.labels) or not np.isin(y, (0, 1)).all():
+            right = y.ndim == 2 and y.shape[1] == len(self.labels) and y.dtype.kind in "biuf"
+            if not right or not np.isin(y[y == y], (0, 1)).all():  # noqa: PLR0124 (NaN is not itself)
                 raise InputError(f"y must be (n_rows, {len(self.labels)}) of 0 and 1, as it was at the fit.")
-            return y.astype(np.intp)
+            return y.astype(np.float64 if np.isnan(y).any() else np.intp)
         if y.ndim != 1:
             raise InputError(f"y must have the shape (n_rows,), as it had at the fit, not {y.shape}.")
         number = {label: i for i, label in enumerate(self.labels.tolist())}
@@ -213,16 +297,29 @@ class Classes:
             )
         return np.array([number[label] for label in found.tolist()], dtype=np.intp)[position]
 
+    def numbers(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return y as a likelihood and its distribution know it: as `encode` does."""
+        return self.encode(y)
+
+    def offset(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what an offset adds to the logits: itself."""
+        return given
+
     def probabilities(self, mean: Array) -> Array:
         """Return (n_rows, n_classes), or (n_rows, n_labels), from what the likelihood's mean is."""
         if self.multilabel or mean.shape[1] > 1:
             return mean
         return np.hstack([1 - mean, mean])
 
-    def log_probabilities(self, likelihood: Likelihood, logits: Array) -> Array:
+    def log_probabilities(self, likelihood: Likelihood, logits: Array, scales: Array | None = None) -> Array:
         """Return the logarithms of the probabilities from the logits: finite where these have run to 0."""
         if isinstance(likelihood, Categorical):
             return np.asarray(log_softmax(logits, axis=1), dtype=logits.dtype)
+        if isinstance(likelihood, Ordinal):  # −log P(c) is the loss of a row whose class is c
+            rows = likelihood.extended(logits, scales)
+            classes = np.ones((len(rows), 1)) * np.arange(likelihood.n_classes)
+            losses = [likelihood.loss_and_gradient(rows, column[:, None])[0] for column in classes.T]
+            return -np.column_stack(losses)
         log_p = -softplus(-logits)
         return log_p if self.multilabel else np.hstack([-softplus(logits), log_p])
 
@@ -263,32 +360,29 @@ class Scaling:
     def of(cls, y: NDArray[Any], likelihood: Likelihood, sample_weight: Array | None = None) -> "Scaling":
         """Return the scaling under which the likelihood meets y at its natural size.
 
-        Normal: the mean goes to 0 and the standard deviation to 1. Poisson: the mean goes to 1, so that
-        logits start where they belong; rates are in its domain. Any other: y stays as it is.
+        Of a location that may lie anywhere (`LOCATIONS`) the mean goes to 0 and the standard deviation to 1.
+        For any other likelihood y stays as it is: counts, amounts and times have a 0 that means something.
         """
-        columns = _columns(y)
+        columns = columns_of(y)
         n_outputs = columns.shape[1]
         location, scale = np.zeros(n_outputs), np.ones(n_outputs)
-        if isinstance(likelihood, Normal):
+        if likelihood.name in LOCATIONS:
             with np.errstate(over="ignore", invalid="ignore"):
-                location = np.average(columns, axis=0, weights=sample_weight)
-                reach = np.abs(columns - location).max(axis=0)
+                location = weighted_mean(columns, sample_weight)
+                reach = np.nanmax(np.abs(columns - location), axis=0)
             if not np.isfinite(reach).all():
                 raise InputError(
-                    f"y reaches from {columns.min():.3g} to {columns.max():.3g}, which is too far for "
-                    "float64 to take a mean: give it in a larger unit."
+                    f"y reaches from {np.nanmin(columns):.3g} to {np.nanmax(columns):.3g}, which is too far "
+                    "for float64 to take a mean: give it in a larger unit."
                 )
             # the largest distance is taken out first, so that no square overflows
             reach = np.maximum(reach, np.finfo(np.float64).tiny)
             squares = np.square((columns - location) / reach)
-            scale = reach * np.sqrt(np.average(squares, axis=0, weights=sample_weight))
+            scale = reach * np.sqrt(weighted_mean(squares, sample_weight))
             # a constant column has no spread but what rounding leaves: it is predicted to 12 digits
             scale = np.maximum(scale, SMALLEST_SPREAD * np.abs(location))
             scale = np.where(scale > 0, scale, SMALLEST_SPREAD)
-        elif isinstance(likelihood, Poisson):
-            mean = np.average(columns, axis=0, weights=sample_weight)
-            scale = np.where(mean > 0, mean, 1.0)
-        return cls(location, scale, y.ndim == 1)
+        return cls(location, scale, y.ndim == 1 or is_censored(likelihood))
 
     def suits(self, likelihood: Likelihood) -> bool:
         """Return whether this may stand above that likelihood; what a model file says is checked with it."""
@@ -296,37 +390,69 @@ class Scaling:
         if not all(isinstance(part, np.ndarray) and part.shape == (n_outputs,) for part in parts):
             return False
         numbers = bool(np.isfinite(parts).all() and (self.scale > 0).all())
-        return numbers and self.one_dimensional in {False, n_outputs == 1}
+        return numbers and self.one_dimensional in {False, n_outputs == 1 or is_censored(likelihood)}
 
-    def encode(self, y: NDArray[Any]) -> NDArray[np.float64]:
-        """Return z (n_rows, n_outputs) of y; raise InputError when y has other columns than at the fit."""
-        columns = _columns(y)
+    def numbers(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Return y as (n_rows, n_columns); raise InputError when it has other columns than at the fit."""
+        columns = columns_of(y)
         if columns.shape[1] != len(self.scale):
             raise InputError(f"y has {columns.shape[1]} columns; at the fit it had {len(self.scale)}.")
-        return (columns - self.location) / self.scale
+        return columns
+
+    def encode(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Return z (n_rows, n_columns) of y; raise InputError when y has other columns than at the fit."""
+        return (self.numbers(y) - self.location) / self.scale
+
+    def columns(self, z: NDArray[Any]) -> NDArray[np.float64]:
+        """Return y (n_rows, n_columns) of z."""
+        return np.asarray(self.location + self.scale * z.astype(np.float64))
+
+    def offset(self, given: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what an offset in the units of y adds to the logits: (n_rows,) or (n_rows, n_outputs)."""
+        if (self.scale == 1).all():  # there it is in the units of the logits
+            return given
+        return (given[:, None] if given.ndim == 1 else given) / self.scale
 
     def decode(self, z: Array) -> NDArray[np.float64]:
         """Return predictions in the units of y, computed in float64: (n_rows,) or (n_rows, n_outputs)."""
-        y = self.location + self.scale * z.astype(np.float64)
+        wide = z.astype(np.float64)
+        n_means = wide.shape[1]  # of a censored target the time alone is predicted
+        y = self.location[:n_means] + self.scale[:n_means] * wide
         return y[:, 0] if self.one_dimensional else y
 
+    def distribution(self, of_z: Distribution) -> Distribution:
+        """Return the distribution of y from that of z."""
+        if not self.location.any() and (self.scale == 1).all():
+            return of_z
+        if len(of_z.shape) == 1:
+            return LocationScale(of_z, float(self.location[0]), float(self.scale[0]))
+        return LocationScale(of_z, self.location, self.scale)
 
-def _columns(y: NDArray[Any]) -> NDArray[np.float64]:
+
+def is_censored(likelihood: Likelihood) -> bool:
+    """Return whether the target is a time and whether the event came then."""
+    return isinstance(likelihood, Weibull)
+
+
+def weighted_mean(columns: NDArray[np.float64], weight: Array | None) -> NDArray[np.float64]:
+    """Return the mean of each column over the rows that have an entry in it (those that are not NaN)."""
+    there = ~np.isnan(columns)
+    counts = np.ones(len(columns)) if weight is None else weight.astype(np.float64)
+    shares = np.where(there, counts[:, None], 0)
+    total = shares.sum(axis=0)
+    if not (total > 0).all():
+        raise InputError(
+            f"y has nothing in column {int(np.argmin(total))} (counted from 0) in rows that count: leave the "
+            "column out."
+        )
+    return (np.where(there, columns, 0) * (shares / total)).sum(axis=0)
+
+
+def columns_of(y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a numeric target as (n_rows, n_columns); raise InputError for text."""
     if y.dtype.kind not in "biuf":
         raise InputError(
             f"y holds text (the first value is {y.ravel()[:1].tolist()[0]!r}): regression needs numbers. "
             "For classes use a classifier; for numbers written as text convert them first."
         )
     return y.astype(np.float64).reshape(len(y), -1)
-
-
-def likelihood_of_numbers(y: NDArray[Any]) -> Likelihood:
-    """Return the likelihood for a numeric target: Poisson for counts with many zeros, else Normal.
-
-    Counts are whole numbers ≥ 0 with more than two values of which at least a quarter are 0.
-    """
-    columns = _columns(y)
-    counts = (columns >= 0).all() and (columns == np.floor(columns)).all() and len(np.unique(columns)) > 2
-    if counts and np.mean(columns == 0) >= ZERO_SHARE_OF_COUNTS:
-        return Poisson(columns.shape[1])
-    return Normal(columns.shape[1])

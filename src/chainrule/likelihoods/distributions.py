@@ -42,6 +42,11 @@ class Distribution(ABC):
     def cdf(self, y: ArrayLike) -> Array:
         """Return P(Y ≤ y) for y that has the shape, or is broadcast to it."""
 
+    def log_survival(self, y: ArrayLike) -> Array:
+        """Return log P(Y > y): how likely it is that a time goes on beyond y."""
+        with np.errstate(divide="ignore"):  # log 0 = −inf
+            return np.log1p(-self.cdf(y))
+
     @abstractmethod
     def log_density(self, y: ArrayLike) -> Array:
         """Return the log of the density at y, or of the probability of y."""
@@ -127,6 +132,9 @@ class _OfSciPy(Distribution):
 
     def cdf(self, y: ArrayLike) -> Array:
         return np.asarray(self.frozen.cdf(self._given(y)))
+
+    def log_survival(self, y: ArrayLike) -> Array:
+        return np.asarray(self.frozen.logsf(self._given(y)))
 
     def _quantile(self, q: Array) -> Array:
         return np.asarray(self.frozen.ppf(q), dtype=np.float64)
@@ -398,11 +406,16 @@ class Mixture(Distribution):
     def cdf(self, y: ArrayLike) -> Array:
         return self._average([component.cdf(y) for component in self.components])
 
-    def log_density(self, y: ArrayLike) -> Array:
-        logs = np.stack([component.log_density(y) for component in self.components])
+    def _average_of_logs(self, logs: Sequence[Array]) -> Array:
         factors = self.weights.reshape(-1, *[1] * len(self.shape))
         with np.errstate(divide="ignore"):  # nowhere any density: log 0 = −inf
-            return np.asarray(special.logsumexp(logs, axis=0, b=factors))
+            return np.asarray(special.logsumexp(np.stack(logs), axis=0, b=factors))
+
+    def log_density(self, y: ArrayLike) -> Array:
+        return self._average_of_logs([component.log_density(y) for component in self.components])
+
+    def log_survival(self, y: ArrayLike) -> Array:
+        return self._average_of_logs([component.log_survival(y) for component in self.components])
 
     def _quantile(self, q: Array) -> Array:
         """Halve the span between the components' quantiles: there the mixture's lies."""

@@ -60,7 +60,9 @@ class Evaluation:
         The names of the classes, in the order of the columns; empty for numbers.
     scores : tuple of Score
         R², RMSE and MAE for numbers; accuracy, balanced accuracy, log loss and, for two classes, ROC
-        AUC.
+        AUC; for times that may be censored the concordance and −log likelihood.
+    censored : (n_rows,) or None
+        Where ``actual`` is a time at which the event had not come yet; None where none can be.
     """
 
     actual: NDArray[Any]
@@ -68,9 +70,10 @@ class Evaluation:
     probabilities: NDArray[np.float64] | None
     classes: tuple[str, ...]
     scores: tuple[Score, ...]
+    censored: NDArray[np.bool_] | None = None
 
 
-def evaluate(model: Any, table: Any, target: Any) -> Evaluation:
+def evaluate(model: Any, table: Any, target: Any, offset: Any = None, exposure: Any = None) -> Evaluation:
     """Return how a fitted model does on rows whose target is known.
 
     Parameters
@@ -80,7 +83,9 @@ def evaluate(model: Any, table: Any, target: Any) -> Evaluation:
     table : DataFrame or pyarrow Table
         The rows.
     target : array_like, (n_rows,), or a series or table of one column
-        What was true; numbers, or the classes.
+        What was true; numbers, or the classes. Of censored times two columns.
+    offset, exposure : array_like, (n_rows,), or a series or table of one column, optional
+        As in the fit.
 
     Raises
     ------
@@ -99,7 +104,7 @@ def evaluate(model: Any, table: Any, target: Any) -> Evaluation:
     values, _ = read_target(target)
     if hasattr(model, "classes_"):
         actual = class_numbers(values, model.classes_)
-        log_probabilities = np.asarray(model.predict_log_proba(table), dtype=np.float64)
+        log_probabilities = np.asarray(model.predict_log_proba(table, offset, exposure), dtype=np.float64)
         probabilities = np.exp(log_probabilities)
         return Evaluation(
             actual=actual,
@@ -111,7 +116,15 @@ def evaluate(model: Any, table: Any, target: Any) -> Evaluation:
     if values.dtype.kind not in "biuf":
         raise InputError(f"the target holds text, such as {values[0]!r}: this model predicts a number.")
     numbers = values.astype(np.float64)
-    predicted = np.asarray(model.predict(table), dtype=np.float64)
+    predicted = np.asarray(model.predict(table, offset, exposure), dtype=np.float64)
+    if numbers.ndim == 2:  # a time, and whether the event came then
+        scores = (
+            Score("concordance", model.score(table, values, None, offset, exposure), higher_is_better=True),
+            Score(
+                "−log likelihood", model.nll(table, values, None, offset, exposure), higher_is_better=False
+            ),
+        )
+        return Evaluation(numbers[:, 0], predicted, None, (), scores, numbers[:, 1] == 0)
     return Evaluation(numbers, predicted, None, (), regression_scores(numbers, predicted))
 
 

@@ -128,11 +128,14 @@ def scores(evaluation: Evaluation, linear: Evaluation | None) -> Section:
 def errors(evaluation: Evaluation, target: str) -> Section:
     """Show where the predictions on held-out rows are right and wrong."""
     if evaluation.probabilities is None:
-        return _errors_of_numbers(evaluation.actual, evaluation.predicted, target)
+        known = slice(None) if evaluation.censored is None else ~evaluation.censored
+        return _errors_of_numbers(evaluation.actual[known], evaluation.predicted[known], target)
     return _errors_of_classes(evaluation, evaluation.probabilities)
 
 
 def _errors_of_numbers(actual: NDArray[Any], predicted: NDArray[Any], target: str) -> Section:
+    if not len(actual):
+        return Section("Predictions on held-out rows", ("Every one of these times is censored.",))
     residual = actual - predicted
     shown = min(len(actual), figures.MOST_POINTS)
     some = f"{shown:,} of the held-out rows, drawn at random" if shown < len(actual) else "every held-out row"

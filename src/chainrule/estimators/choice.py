@@ -1,0 +1,96 @@
+"""Which likelihood stands above a target: the one that was asked for, or the one that fits it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import InputError
+from chainrule.estimators.targets import Classes, columns_of
+from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Ordinal, Poisson
+
+# From this share of zeros on, whole numbers ≥ 0 are taken for counts: squares of errors fit them badly.
+ZERO_SHARE_OF_COUNTS = 0.25
+FOR_CLASSES = ("bernoulli", "categorical", "ordinal")
+
+
+def likelihood_of_classes(
+    asked: str | Likelihood, y: NDArray[Any], order: Sequence[Any] | None
+) -> tuple[Likelihood, Classes]:
+    """Return the likelihood for a target of classes, and the classes.
+
+    Parameters
+    ----------
+    asked : str or Likelihood
+        "auto", a name or an object.
+    y : (n_rows,) or (n_rows, n_labels)
+        The target as `read_target` returned it.
+    order : sequence or None
+        The classes from the least to the greatest, where y says so.
+
+    Raises
+    ------
+    InputError
+        When the likelihood does not fit the target.
+    """
+    ordinal = asked == "ordinal" or isinstance(asked, Ordinal)
+    target = Classes.of(y, order if ordinal else None)
+    natural = target.likelihood()
+    if ordinal and order is None and target.labels.dtype.kind not in "biuf":
+        raise InputError(
+            f"likelihood={asked!r} needs the order of the classes {target.labels.tolist()[:10]}: give them "
+            "as numbers, or as pandas' ordered categorical or polars' Enum."
+        )
+    if isinstance(asked, str):
+        if asked in {"auto", natural.name}:
+            return natural, target
+        kind = {"categorical": Categorical, "ordinal": Ordinal}.get(asked)
+        if kind is not None and not target.multilabel:
+            return kind(len(target.labels)), target
+    elif target.suits(asked):
+        return asked, target
+    raise InputError(
+        f"likelihood={asked!r} does not fit a target with the classes "
+        f"{target.labels.tolist()[:10]}: that is {natural!r}. Use likelihood='auto'."
+    )
+
+
+def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihood:
+    """Return the likelihood for a numeric target.
+
+    "auto" is Poisson for counts with many zeros, else Normal. Counts are whole numbers ≥ 0 with more than two
+    values of which at least a quarter are 0.
+
+    Parameters
+    ----------
+    asked : str or Likelihood
+        "auto", a name or an object.
+    y : (n_rows,) or (n_rows, n_columns)
+        The target as `read_target` returned it; missing entries are NaN.
+
+    Raises
+    ------
+    InputError
+        When the likelihood does not fit the target.
+    """
+    columns = columns_of(y)
+    n_columns = columns.shape[1]
+    if asked == "auto":
+        there = columns[~np.isnan(columns)]
+        whole = bool((there >= 0).all() and (there == np.floor(there)).all())
+        counts = whole and len(np.unique(there)) > 2 and np.mean(there == 0) >= ZERO_SHARE_OF_COUNTS
+        return Poisson(n_columns) if counts else Normal(n_columns)
+    if asked in FOR_CLASSES or isinstance(asked, Bernoulli | Categorical | Ordinal):
+        raise InputError(
+            f"likelihood={asked!r} is for classes: use TabularClassifier, or a likelihood of numbers such as "
+            "'normal' or 'poisson'."
+        )
+    if isinstance(asked, str):
+        if asked == "weibull":
+            asked = LIKELIHOODS[asked]()
+        else:
+            return LIKELIHOODS[asked](n_columns)  # type: ignore[call-arg]  # the others take n_outputs
+    if asked.n_columns != n_columns:
+        raise InputError(f"{asked!r} does not fit y, which has {n_columns} columns.")
+    return asked

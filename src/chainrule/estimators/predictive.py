@@ -1,0 +1,247 @@
+"""What a prediction says about y: its distribution, how likely what came was, and intervals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from chainrule.errors import InputError
+from chainrule.estimators.calibration import checked_coverage, threshold
+from chainrule.likelihoods import Likelihood, Normal, Tweedie
+from chainrule.likelihoods.compound import TweedieDistribution
+from chainrule.likelihoods.distributions import Continuous, Distribution
+
+Array = NDArray[np.floating[Any]]
+Wide = NDArray[np.float64]
+
+
+class LocationScale(Distribution):
+    """The distribution of y = location + scale · z where that of z is given.
+
+    Parameters
+    ----------
+    inner : Distribution
+        Of z, continuous; its shape is (n,) or (n, n_outputs).
+    location, scale : float or (n_outputs,)
+        The scale is above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule.estimators.predictive import LocationScale
+    >>> from chainrule.likelihoods import Normal
+    >>> LocationScale(Normal().distribution(np.zeros((1, 1))), 10.0, 3.0).variance
+    array([9.])
+    """
+
+    discrete = False
+
+    def __init__(self, inner: Distribution, location: float | Wide, scale: float | Wide) -> None:
+        self.inner, self.location, self.scale = inner, location, scale
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n,), or (n, n_outputs)."""
+        return self.inner.shape
+
+    @property
+    def mean(self) -> Wide:
+        """E[y]."""
+        return np.asarray(self.location + self.scale * self.inner.mean)
+
+    @property
+    def variance(self) -> Wide:
+        """Var[y]."""
+        return np.asarray(np.square(self.scale) * self.inner.variance)
+
+    def _inner(self, y: ArrayLike) -> Wide:
+        return np.asarray((self._given(y) - self.location) / self.scale)
+
+    def cdf(self, y: ArrayLike) -> Wide:
+        """Return P(Y ≤ y) for y that has the shape, or is broadcast to it."""
+        return self.inner.cdf(self._inner(y))
+
+    def log_density(self, y: ArrayLike) -> Wide:
+        """Return the log of the density at y."""
+        return np.asarray(self.inner.log_density(self._inner(y)) - np.log(self.scale))
+
+    def log_survival(self, y: ArrayLike) -> Wide:
+        """Return log P(Y > y)."""
+        return self.inner.log_survival(self._inner(y))
+
+    def _quantile(self, q: Wide) -> Wide:
+        return np.asarray(self.location + self.scale * self.inner._quantile(q))
+
+    def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
+        return np.asarray(self.location + self.scale * self.inner._sample(n, rng))
+
+
+@dataclass(frozen=True, eq=False)
+class KeptAside:
+    """The rows that a fit kept aside, as far as intervals need them.
+
+    Parameters
+    ----------
+    logits : (n_rows, n_logits)
+        What the network said about them, offsets included.
+    y : (n_rows, n_columns), float64
+        Their targets, in the units of the person.
+    weight : (n_rows,) or None
+        Their weights.
+    """
+
+    logits: Array
+    y: Wide
+    weight: Array | None
+
+    def suits(self, likelihood: Likelihood) -> bool:
+        """Return whether these are rows of that likelihood; what a model file says is checked with it."""
+        n_rows = len(self.logits)
+        return (
+            np.shape(self.logits) == (n_rows, likelihood.n_logits)
+            and np.shape(self.y) == (n_rows, likelihood.n_columns)
+            and (self.weight is None or np.shape(self.weight) == (n_rows,))
+        )
+
+
+# The likelihoods of a mean with a variance φ V(mean) whose φ has no bearing on the mean, and is not learned.
+VARIANCES: dict[type[Likelihood], Callable[[Wide, Any], Wide]] = {
+    Normal: lambda mean, _: np.ones_like(mean),
+    Tweedie: lambda mean, it: mean**it.power,
+}
+
+
+def has_measured_dispersion(likelihood: Likelihood) -> bool:
+    """Return whether φ is left open by the training: `Normal` with a given σ, and `Tweedie`."""
+    return type(likelihood) in VARIANCES and not isinstance(getattr(likelihood, "scale"), str)  # noqa: B009 (not every likelihood has one)
+
+
+def measured_dispersion(likelihood: Likelihood, mean: Wide, y: Wide, weight: Array | None) -> Wide:
+    """Return φ = mean of (y − ŷ)² / V(ŷ) for each output (n_outputs,): Pearson's estimate.
+
+    V is 1 for `Normal`, so that φ is σ², and ŷ^p for `Tweedie`. Missing entries of y count for nothing.
+    """
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ratio = np.square(y - mean) / VARIANCES[type(likelihood)](mean, likelihood)
+    counts = (
+        np.ones_like(y) if weight is None else np.broadcast_to(weight.astype(np.float64)[:, None], y.shape)
+    )
+    there = np.isfinite(ratio)
+    total = np.where(there, counts, 0).sum(axis=0)
+    phi = np.where(there, ratio * counts, 0).sum(axis=0) / np.maximum(total, np.finfo(np.float64).tiny)
+    return np.maximum(phi, np.finfo(np.float64).tiny)
+
+
+def dispersed(likelihood: Likelihood, mean: Wide, dispersion: Wide) -> Distribution:
+    """Return the distribution of that mean and dispersion; both in the units of y."""
+    mu, phi = (mean[:, 0], dispersion[0]) if mean.shape[1] == 1 else (mean, dispersion)
+    if isinstance(likelihood, Tweedie):
+        return TweedieDistribution(mu, np.asarray(phi), float(likelihood.power))
+    return Continuous(stats.norm(mu, np.sqrt(phi)))
+
+
+def conformal_interval(
+    new: Distribution, kept: Distribution, y: Wide, weight: Array | None, coverage: float
+) -> Wide:
+    """Return intervals around new rows that cover as often as is asked for: (n,) or (n, n_outputs), then 2.
+
+    The central interval of each distribution is stretched, or shrunk, by one share of its width: by as much
+    as it takes on the rows kept aside. Split-conformal prediction with the score
+    max(lower − y, y − upper) / (upper − lower); for the normal distribution these are normalised residuals,
+    for quantiles it is conformalised quantile regression. A discrete distribution has whole numbers, each as
+    wide as 1, so its intervals cover somewhat more often than is asked for.
+
+    Parameters
+    ----------
+    new : Distribution
+        Of the rows to predict.
+    kept : Distribution
+        Of the rows that the fit kept aside.
+    y : (n_kept,) or (n_kept, n_outputs)
+        Their targets; NaN where one is missing.
+    weight : (n_kept,) or None
+        Their weights.
+    coverage : float
+        c, above 0 and below 1.
+
+    References
+    ----------
+    Romano, Patterson and Candès (2019), Conformalized Quantile Regression; Sesia and Candès (2020), A
+    comparison of some conformal quantile regression methods.
+    """
+    half = 0.5 if new.discrete else 0.0
+    wide = np.asarray(y).reshape(len(y), -1)
+    ends = kept.interval(coverage).reshape(*wide.shape, 2) + np.array([-half, half])
+    width = np.maximum(ends[..., 1] - ends[..., 0], np.finfo(np.float64).tiny)
+    scores = np.maximum(ends[..., 0] - wide, wide - ends[..., 1]) / width
+    n_there = int(np.isfinite(scores).sum(axis=0).min())
+    checked_coverage(coverage, n_there)
+    stretch = np.array([max(threshold(column, weight, coverage), -0.5) for column in scores.T])
+    found = new.interval(coverage)
+    lower, upper = found[..., 0] - half, found[..., 1] + half
+    more = (upper - lower) * (stretch[0] if lower.ndim == 1 else stretch)
+    lower, upper = lower - more, upper + more
+    if new.discrete:
+        lower, upper = np.ceil(lower - 1e-9), np.floor(upper + 1e-9)
+        upper = np.maximum(upper, lower)
+    return np.stack([lower, upper], axis=-1)
+
+
+def row_nll(distribution: Distribution, y: Wide, *, censored: bool = False) -> Wide:
+    """Return −log p(y) of each row (n,), summed over the outputs; a missing entry counts for nothing.
+
+    Parameters
+    ----------
+    distribution : Distribution
+        What was predicted.
+    y : (n_rows, n_columns)
+        What came, in its units.
+    censored : bool, default False
+        Whether the columns are a time and whether the event came then; else it is −log P(T > time).
+    """
+    if censored:
+        time, event = y.T
+        return -np.where(event > 0, distribution.log_density(time), distribution.log_survival(time))
+    there = np.isfinite(y)
+    filled = np.where(there, y, distribution.mean.reshape(y.shape))
+    logs = distribution.log_density(filled.reshape(distribution.shape)).reshape(y.shape)
+    return -np.where(there, logs, 0).sum(axis=1)
+
+
+def concordance(time: Wide, event: Wide, predicted: Wide, weight: Array | None = None) -> float:
+    """Return Harrell's C: in which share of the pairs the one with the longer predicted time lived longer.
+
+    A pair counts where it is known whose event came first. Ties of the prediction count one half.
+
+    Parameters
+    ----------
+    time, event, predicted : (n_rows,)
+        The time, whether the event came then (else it was censored), and the predicted time.
+    weight : (n_rows,), optional
+        Weights ≥ 0; a pair counts by their product.
+
+    Raises
+    ------
+    InputError
+        When there is no pair of which it is known whose event came first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule.estimators.predictive import concordance
+    >>> concordance(np.array([1.0, 2.0, 3.0]), np.array([1, 0, 1]), np.array([1.0, 3.0, 2.0]))
+    1.0
+    """
+    counts = np.ones(len(time)) if weight is None else weight
+    right = total = 0.0
+    for i in np.flatnonzero(event > 0):
+        later = (time > time[i]) | ((time == time[i]) & (event == 0))
+        pairs = counts[i] * counts[later]
+        total += pairs.sum()
+        right += pairs @ ((predicted[later] > predicted[i]) + 0.5 * (predicted[later] == predicted[i]))
+    if not total > 0:
+        raise InputError("No pair of these rows tells whose event came first: there is nothing to score.")
+    return float(right / total)
