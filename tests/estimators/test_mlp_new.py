@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -13,6 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from chainrule import DivergenceError, InputError, MLPClassifier, MLPRegressor, Network
 from chainrule.architecture import ACTIVATIONS, Dense, Dropout
 from chainrule.engine import Descent
+from chainrule.estimators.mlp import FOR_CLASSES
 from chainrule.likelihoods import Bernoulli, Categorical, Normal, Poisson
 from chainrule.optimization import SGD, AdamW, Cosine, OneCycle, Penalty
 
@@ -455,3 +457,28 @@ def test_a_divergence_goes_back_to_the_best_epoch_with_early_stopping():
     with pytest.raises(DivergenceError, match="Solver produced non-finite parameter weights"):
         model.set_params(early_stopping=False).fit(X, Y * 1e6)
     assert not hasattr(model, "coefs_")
+
+
+def test_every_likelihood_of_the_project_can_be_the_loss(case, make_problem):
+    """By its name where it has no settings, else as an object."""
+    name = case.partition("/")[0]
+    problem = make_problem(case, n_inputs=4, n_rows=60, outputs=3 if name in FOR_CLASSES else 1)
+    likelihood = problem.network.likelihood
+    size = {key: n for key, n in likelihood.settings().items() if key in {"n_outputs", "n_classes"}}
+    loss = name if type(likelihood)(**size) == likelihood else likelihood
+    X_, y = problem.X, problem.y if problem.y.shape[1] > 1 else problem.y[:, 0]
+    kind = MLPClassifier if name in FOR_CLASSES else MLPRegressor
+    settings = {"hidden_layer_sizes": [5], "activation": "tanh", "alpha": 0, "loss": loss, "random_state": 0}
+    for solver in ("adam", "lbfgs"):
+        model = kind(solver=solver, max_iter=15, **settings).fit(X_, y, eval_set=(X_, y))
+        assert model.loss_curve_[-1] < model.loss_curve_[0]
+        assert model.network_.likelihood == problem.network.likelihood
+        reported = model.network_.loss(model.theta_, X_, y) + (
+            np.mean(xlogy(y, y) - y) if name == "poisson" else 0
+        )
+        assert model.validation_loss_curve_[-1] == pytest.approx(reported, rel=1e-9)
+        mean = model.network_.predict(model.theta_, X_)
+        given = model.predict_proba(X_) if kind is MLPClassifier else model.predict(X_)
+        np.testing.assert_array_equal(np.reshape(given, mean.shape), mean)
+        if kind is MLPClassifier:
+            np.testing.assert_allclose(np.exp(model.predict_log_proba(X_)), given, rtol=1e-9)

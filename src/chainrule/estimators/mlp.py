@@ -29,6 +29,8 @@ FOR_CLASSES = {
 def likelihood_named(name: str, n_columns: int) -> Likelihood:
     """Return the likelihood of numbers of that name whose target has so many columns."""
     kind: Any = LIKELIHOODS[name]
+    if "n_outputs" not in kind.__dataclass_fields__:
+        return kind()
     columns_an_output = kind(n_outputs=1).n_columns
     made: Likelihood = kind(n_outputs=max(1, n_columns // columns_an_output))
     return made
@@ -313,7 +315,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         logits = self._checked_logits(X)
         if len(self.classes_) == 1 and not self.target_.multilabel:
             return np.ones_like(logits)  # the only class there is
-        return self.target_.probabilities(self.network_.likelihood.mean(logits))
+        return self.target_.probabilities(self._mean(logits))
 
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Return the logarithms of the probabilities, from the logits: exact where these have run to 0."""
@@ -443,5 +445,5 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
     def predict(self, X: ArrayLike) -> Array:
         """Return ŷ = E[y given x] of each row: (n_rows,), or (n_rows, n_outputs) for several outputs."""
         logits = self._checked_logits(X)
-        mean = self.network_.likelihood.mean(logits)
+        mean = self._mean(logits)
         return mean[:, 0] if mean.shape[1] == 1 else mean

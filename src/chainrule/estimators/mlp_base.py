@@ -447,6 +447,10 @@ class MultilayerPerceptron(Solvers, ABC):
         check_is_fitted(self, "theta_")
         return self.network_.predictor(self.theta_, self._engine)
 
+    def _mean(self, logits: Array) -> Array:
+        """Return ŷ of each row of logits."""
+        return self.network_.likelihood.mean(logits, self.network_.scales(self.theta_))
+
     def _checked_logits(self, X: ArrayLike) -> Array:
         check_is_fitted(self, "theta_")
         rows = validate_data(

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from chainrule.engine import Descent
 from chainrule.errors import DivergenceError, InputError
@@ -21,6 +20,7 @@ from chainrule.training import History
 from chainrule.training.batches import Data, batch_totals
 from chainrule.training.divergence import divergence
 from chainrule.training.progress import make_progress
+from chainrule.training.whole_data import blas
 
 Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.int64]
@@ -137,7 +137,7 @@ class Solvers(NetworkEstimator):
                 raise StopIteration
 
         # SciPy's sums in one order, whatever the machine
-        with threadpool_limits(limits=1, user_api="blas"), watch.progress:
+        with blas().limit(limits=1, user_api="blas"), watch.progress:
             result = minimize(
                 loss_and_gradient,
                 self.theta_.astype(np.float64),

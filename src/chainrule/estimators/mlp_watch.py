@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from chainrule.training import METRICS, EpochRecord, EpochReport, History
-from chainrule.training.batches import Data, batch_totals
+from chainrule.training.batches import Data
 from chainrule.training.progress import Progress
 
 Array = NDArray[np.floating[Any]]
@@ -56,15 +56,15 @@ class LossReport:
     def epoch(
         self, losses: NDArray[np.float64], penalties: NDArray[np.float64], data: Data, rows: Rows, size: int
     ) -> float:
-        """Return the mean over the batches of these rows, each counting by its rows."""
-        counts = batch_totals(None, rows, size)
+        """Return the sum over the batches of these rows of what to report, each counting by its rows."""
         reported = (losses - penalties) * self.share + penalties
         if self.constant is not None:
             constants = self.constant(data.y[rows])
             weight = np.ones(len(rows)) if data.weight is None else data.weight[rows].astype(np.float64)
             starts = np.arange(0, len(rows), size)
             reported += np.add.reduceat(constants * weight, starts) / np.add.reduceat(weight, starts)
-        return float(counts @ reported)
+        too_many = size * len(reported) - len(rows)  # the rows that the last batch is short of
+        return float(size * reported.sum() - too_many * reported[-1])
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,12 @@ class Validation:
         return lambda loss: float(scorer(nameless, self.data.X, self.labels, **weight))  # noqa: ARG005 (as above)
 
     def _usual_score(self, model: Any, engine: Any) -> float:
-        mean = model.network_.likelihood.mean(engine.forward(model.theta_, self.data.X))
+        mean = model._mean(engine.forward(model.theta_, self.data.X))
         if not np.isfinite(mean).all():
             return np.nan
-        return METRICS[model._metric].function(self.data.y, mean, self.sample_weight)
+        # a target of times has a second column, which says whether the event was seen
+        y = self.data.y[:, : mean.shape[1]]
+        return METRICS[model._metric].function(y, mean, self.sample_weight)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics as sklearn_metrics
 
 from chainrule.errors import InputError
 
@@ -50,6 +50,12 @@ class Metric:
             )
 
 
+def _sklearn() -> ModuleType:
+    from sklearn import metrics  # noqa: PLC0415 (not light, and many a fit computes none)
+
+    return metrics
+
+
 def _accuracy(y: NDArray[Any], mean: Array, weight: Array | None) -> float:
     """Several labels: the share of rows whose labels are all right, as in scikit-learn."""
     of_classes = mean.shape[1] != y.shape[1]
@@ -62,15 +68,15 @@ def _error(y: NDArray[Any], mean: Array, weight: Array | None) -> float:
 
 
 def _rmse(y: NDArray[Any], mean: Array, weight: Array | None) -> float:
-    return float(sklearn_metrics.root_mean_squared_error(y, mean, sample_weight=weight))
+    return float(_sklearn().root_mean_squared_error(y, mean, sample_weight=weight))
 
 
 def _mae(y: NDArray[Any], mean: Array, weight: Array | None) -> float:
-    return float(sklearn_metrics.mean_absolute_error(y, mean, sample_weight=weight))
+    return float(_sklearn().mean_absolute_error(y, mean, sample_weight=weight))
 
 
 def _r2(y: NDArray[Any], mean: Array, weight: Array | None) -> float:
-    return float(sklearn_metrics.r2_score(y, mean, sample_weight=weight))
+    return float(_sklearn().r2_score(y, mean, sample_weight=weight))
 
 
 # Several outputs: the mean over them, as scikit-learn has it.

@@ -2,17 +2,24 @@
 
 import math
 import sys
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from chainrule.optimization import LBFGS
 from chainrule.training.history import StoppedBy
 from chainrule.training.run import Run
 
 Point = NDArray[np.float64]
+
+
+@cache
+def blas() -> ThreadpoolController:
+    """Return what holds SciPy's BLAS to one thread; to look for the library takes longer than a small fit."""
+    return ThreadpoolController()
 
 
 def descend_by_lbfgs(run: Run, optimizer: LBFGS) -> StoppedBy:
@@ -22,7 +29,7 @@ def descend_by_lbfgs(run: Run, optimizer: LBFGS) -> StoppedBy:
     the sums have another order on another machine, and so other last bits.
     """
     descent = _Descent(run)
-    with threadpool_limits(limits=1, user_api="blas"):
+    with blas().limit(limits=1, user_api="blas"):
         found = minimize(
             descent.loss_and_gradient,
             run.theta.astype(np.float64),
