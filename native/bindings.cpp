@@ -235,6 +235,9 @@ template <class T> void apply_named(const std::string& name, In<T> x, Out<T> y) 
     if (name == "log1p") return apply_to_all<T>(x, y, [](Vec<T> v) { return log1p_nonnegative<T>(v); });
     if (name == "tanh") return apply_to_all<T>(x, y, [](Vec<T> v) { return tanh<T>(v); });
     if (name == "sigmoid") return apply_to_all<T>(x, y, [](Vec<T> v) { return sigmoid_pair<T>(v).p; });
+    if (name == "log_gamma")
+        return apply_to_all<T>(x, y, [](Vec<T> v) { return gamma_pair<T>(v).log_gamma; });
+    if (name == "digamma") return apply_to_all<T>(x, y, [](Vec<T> v) { return gamma_pair<T>(v).digamma; });
     if (name == "normal_cdf") return apply_to_all<T>(x, y, [](Vec<T> v) { return normal_pair<T>(v).cdf; });
     throw nb::value_error(("math.hpp has no function " + name).c_str());
 }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.architecture import Architecture
 from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor, Table
 from chainrule.errors import InputError
-from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Poisson
+from chainrule.likelihoods import LIKELIHOODS, Categorical, Likelihood, NormalWithVariance, Ordinal, Quantile, Weibull
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 
 # A thread more is started for each so many multiplications and additions of a step or call: below it, waiting
@@ -98,13 +98,16 @@ def native_likelihood(likelihood: Likelihood) -> tuple[str, bool, list[float]]:
     """
     if LIKELIHOODS.get(likelihood.name) is not type(likelihood):
         return "given", False, []
-    if isinstance(likelihood, Bernoulli | Poisson):
-        return likelihood.name, False, []
-    if isinstance(likelihood, Normal) and likelihood.scale == 1:
-        return likelihood.name, False, []
-    if isinstance(likelihood, Categorical) and likelihood == Categorical(likelihood.n_classes):
-        return likelihood.name, False, []
-    return "given", False, []
+    name = "normal" if isinstance(likelihood, NormalWithVariance) else likelihood.name
+    if isinstance(likelihood, Categorical):
+        return name, False, [float(likelihood.label_smoothing), *(likelihood.class_weight or ())]
+    if isinstance(likelihood, Quantile):
+        return name, False, list(likelihood.levels)
+    scale = getattr(likelihood, "scale", None)
+    given = 0.0 if scale is None or isinstance(scale, str) else likelihood.log_scale_of(scale)
+    more = (getattr(likelihood, key, None) for key in ("degrees_of_freedom", "delta", "power"))
+    numbers = [given, *(float(number) for number in more if number is not None)]
+    return name, isinstance(scale, str), numbers
 
 
 class NativeEngine:
@@ -201,16 +204,18 @@ class NativeEngine:
         compute = self._predictors[theta.dtype](self._engines[theta.dtype], theta)
         logits = np.empty(self._n_logits, dtype=theta.dtype)
         mean_of, scales = self._likelihood.mean, self._architecture.scales(theta).copy()
+        mean = logits[: self._likelihood.n_locations]
 
         def predict(row: Array) -> Array:
             compute(row, logits)
-            return logits
+            return mean
 
         def predict_by_python(row: Array) -> Array:
             compute(row, logits)
             return mean_of(logits[None], scales)[0]
 
-        return predict_by_python if self._split else predict
+        in_python = self._split or isinstance(self._likelihood, Ordinal | Quantile | Weibull)
+        return predict_by_python if in_python else predict
 
     def loss_and_gradient(
         self,

@@ -183,12 +183,16 @@ class Weibull(Likelihood):
         time, event = y[:, 0], y[:, 1]
         return np.column_stack([~((time > 0) & np.isfinite(time)), ~((event == 0) | (event == 1))])
 
+    def log_scale_of(self, scale: float) -> float:
+        """Return log σ for a σ that is given."""
+        return float(np.log(scale))
+
     def parts(self, logits: Array, scales: Array | None = None) -> tuple[Array, Array]:
         """Return s and log σ, both (n,), in float64."""
         z = self.extended(logits, scales).astype(np.float64)
         if isinstance(self.scale, str):
             return z[:, 0], z[:, 1]
-        return z[:, 0], np.full(len(z), np.log(self.scale))
+        return z[:, 0], np.full(len(z), self.log_scale_of(self.scale))
 
     @np.errstate(all="ignore")  # beyond the largest float is inf, and so returned
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
