@@ -107,9 +107,9 @@ template <class T> CHAINRULE_INLINE LossAndSlopes<T> negative_binomial(Vec<T> s,
 template <class T> CHAINRULE_INLINE LossAndSlopes<T> gamma(Vec<T> s, Vec<T> t, Vec<T> y, bool free) {
     const Vec<T> zero{}, one = 1 + zero, k = exp<T>(-t), k_ratio = times_exp<T>(y, -s - t);
     const auto beyond = k_ratio > std::numeric_limits<T>::max();
-    const Vec<T> by_s = beyond ? -k_ratio : k - k_ratio;
-    if (!free) return {k_ratio + times<T>(s, k), by_s, zero};
     const Vec<T> l = log_positive<T>(y) - s;
+    const Vec<T> by_s = beyond ? (l > 0 ? -k_ratio : l < 0 ? k_ratio : zero) : k - k_ratio;
+    if (!free) return {k_ratio + times<T>(s, k), by_s, zero};
     const auto near = absolute<T>(l) < T(0.34);
     const Vec<T> excess =
         near ? times<T>(exp_excess<T>(near ? l : zero), k) : (beyond ? k_ratio : k_ratio - k * (1 + l));

@@ -100,6 +100,25 @@ def test_float64_on_a_dense_sample(name):
             assert max(error) <= bound, f"{max(error):.2f} ulp at {x[int(np.argmax(error))]!r}"
 
 
+# Their values go through zero, so their errors are bounded in ε · max(1, |value|).
+@pytest.mark.parametrize(
+    ("name", "truth", "bound"), [("log_gamma", mpmath.loggamma, 32), ("digamma", mpmath.digamma, 16)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_gamma_and_digamma(name, truth, bound, dtype):
+    rng = np.random.default_rng(0)
+    x = np.concatenate(
+        [np.exp(rng.uniform(-60, 60, 1000)), rng.uniform(0.01, 30, 1000), np.arange(1, 30)]
+    ).astype(dtype)
+    with mpmath.workdps(40):
+        true = [truth(mpmath.mpf(float(value))) for value in x]
+        for instruction_set in SETS:
+            y = applied(name, x, instruction_set)
+            unit = [float(np.finfo(dtype).eps) * max(1, abs(t)) for t in true]
+            error = [float(abs(mpmath.mpf(float(a)) - t) / u) for a, t, u in zip(y, true, unit, strict=True)]
+            assert max(error) <= bound, f"{max(error):.2f} at {x[int(np.argmax(error))]!r}"
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("instruction_set", SETS)
 def test_what_is_not_finite(instruction_set, dtype):

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from chainrule.architecture import Architecture
 from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor, Table
 from chainrule.errors import InputError
-from chainrule.likelihoods import LIKELIHOODS, Categorical, Likelihood, NormalWithVariance, Ordinal, Quantile, Weibull
+from chainrule.likelihoods import (
+    LIKELIHOODS,
+    Categorical,
+    Likelihood,
+    NormalWithVariance,
+    Ordinal,
+    Quantile,
+    Weibull,
+)
+from chainrule.likelihoods.scaled import ScaledOutputs
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 
 # A thread more is started for each so many multiplications and additions of a step or call: below it, waiting
@@ -103,8 +112,10 @@ def native_likelihood(likelihood: Likelihood) -> tuple[str, bool, list[float]]:
         return name, False, [float(likelihood.label_smoothing), *(likelihood.class_weight or ())]
     if isinstance(likelihood, Quantile):
         return name, False, list(likelihood.levels)
-    scale = getattr(likelihood, "scale", None)
-    given = 0.0 if scale is None or isinstance(scale, str) else likelihood.log_scale_of(scale)
+    if not isinstance(likelihood, ScaledOutputs | Weibull):
+        return name, False, []
+    scale = likelihood.scale
+    given = 0.0 if isinstance(scale, str) else likelihood.log_scale_of(scale)
     more = (getattr(likelihood, key, None) for key in ("degrees_of_freedom", "delta", "power"))
     numbers = [given, *(float(number) for number in more if number is not None)]
     return name, isinstance(scale, str), numbers

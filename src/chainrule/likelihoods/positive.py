@@ -49,10 +49,10 @@ class Gamma(ScaledOutputs):
     def terms(self, s: Array, t: Array, y: Array) -> tuple[Array, Array, Array]:
         """N22: ∂loss/∂s = k (1 − y/μ); with ℓ = log(y/μ), loss = k (e^ℓ − 1 − ℓ) + G(k)."""
         k, k_ratio = np.exp(-t), times_exp(y, -s - t)  # k, and k y/μ
-        by_s = np.where(np.isinf(k_ratio), -k_ratio, k - k_ratio)
+        log_ratio = np.log(y) - s
+        by_s = np.where(np.isinf(k_ratio), times(-np.sign(log_ratio), k_ratio), k - k_ratio)
         if self.fixed:
             return k_ratio + k * s, by_s, np.zeros_like(s)
-        log_ratio = np.log(y) - s
         near = np.abs(log_ratio) < 1
         excess = np.where(
             near,
