@@ -3,7 +3,7 @@
 //
 // Largest errors, in ulp, for float and double (tests/engine/test_math.py): exp 1.5, expm1 1, log 2,
 // log1p 2.5, tanh 3, sigmoid 3, normal cdf 8. Of log gamma and digamma, whose values go through zero,
-// absolutely: 8 and 8 times ε max(1, |value|).
+// absolutely: 32 and 16 times ε max(1, |value|).
 #pragma once
 
 #include <limits>

@@ -97,7 +97,7 @@ DEFINITIONS = {
     "gamma": (gamma, AMOUNTS),
     "tweedie": (tweedie, [0, *AMOUNTS]),
 }
-# These have no scale, or another form: their definitions stand in the tests below, and in test_likelihoods.py.
+# These have no scale, or another form: their definitions stand below, and in test_likelihoods.py.
 ELSEWHERE = {"bernoulli", "categorical", "poisson", "quantile", "ordinal", "weibull"}
 
 
