@@ -397,7 +397,7 @@ def test_names_and_values_stay_text(open_trace, classifier, homes, tmp_path):
     assert page.locator("#columns img").count() == page.locator("script[src]").count() == 0
     assert homes.columns[2] in page.inner_text("#columns")
     text = (tmp_path / "trace.html").read_text(encoding="utf-8")
-    assert text.count("<script") == 5  # the data and the four parts of the page
+    assert text.count("<script") == 7  # the data and the six parts of the page
 
 
 def test_a_wide_table_with_many_classes_and_a_wide_layer_stays_usable_and_small(open_trace, tmp_path):
