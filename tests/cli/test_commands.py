@@ -339,3 +339,16 @@ def test_inspect_takes_a_model_of_arrays_too(run, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert "a MLPRegressor" in result.stdout
     assert "4 × 2" in result.stdout
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_report_writes_a_page_with_the_scores_of_the_rows(run, homes, tmp_path, target):
+    page = tmp_path / "report.html"
+    result = run("report", homes / f"{target}.safetensors", homes / "homes.csv", "--html", page)
+    assert result.exit_code == 0, result.stderr
+    text = page.read_text(encoding="utf-8")
+    scores = scores_in(run("evaluate", homes / f"{target}.safetensors", homes / "homes.csv").stdout)
+    for value in scores.values():
+        assert re.search(rf">−?{abs(value):,g}0*<", text)
+    assert "Health of the network" in text
+    assert "What it rests on" in text

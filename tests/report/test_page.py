@@ -134,7 +134,7 @@ def test_every_section_and_drawing_that_belongs_to_the_task_is_there(written):
     assert headings[0] == "At a glance"
     wanted = {
         "Scores",
-        "Predictions on held-out rows",
+        "Predictions",
         "Learning",
         "Learning curves",
         "Columns",

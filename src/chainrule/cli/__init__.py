@@ -1,4 +1,4 @@
-"""The command ``chainrule``: demo, fit, predict, evaluate, trace, inspect."""
+"""The command ``chainrule``: demo, fit, predict, evaluate, trace, report, inspect."""
 
 import importlib.util
 import sys

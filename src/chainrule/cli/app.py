@@ -275,6 +275,28 @@ def trace(
     looking.trace(model, data, row, html, learning_rate)
 
 
+@app.command(epilog=_examples("chainrule report houses.safetensors test.csv --html report.html"))
+@console.command
+def report(
+    model: Model,
+    data: Data,
+    *,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The page to write.", show_default="the model's name with -report.html"
+        ),
+    ] = None,
+) -> None:
+    """Write a page about a model and how it does on rows whose target is known.
+
+    Its scores and errors on them, what it rests on, how it learned, the health of its network, its columns.
+    """
+    from chainrule.cli import looking  # noqa: PLC0415 (heavy: help and version do without)
+
+    looking.report(model, data, html)
+
+
 @app.command(epilog=_examples("chainrule inspect houses.safetensors"))
 @console.command
 def inspect(model: Model) -> None:

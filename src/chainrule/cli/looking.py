@@ -1,5 +1,7 @@
-"""The commands that look into a model: trace and inspect."""
+"""The commands that look into a model: trace, report and inspect."""
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from chainrule.cli.applying import inputs_of, load_model, target_of, text_column
 from chainrule.cli.files import read_table, require_columns, require_writable
 from chainrule.errors import InputError
 from chainrule.inspection import layer_rows
-from chainrule.report import write_trace
+from chainrule.report import Fit, evaluate, write_report, write_trace
 from chainrule.report.evaluation import class_numbers
 
 PAGE_ENDINGS = (".html", ".htm")
@@ -46,6 +48,32 @@ def trace(model_path: Path, data: Path, row: int, html: Path | None, learning_ra
     if html is not None:
         write_trace(html, traced)
         console.note(f"The page is {html}: open it in a browser.")
+
+
+def report(model_path: Path, data: Path, html: Path | None) -> None:
+    """Do ``chainrule report``."""
+    html = html or Path(f"{model_path.stem}-report.html")
+    require_writable(html, PAGE_ENDINGS)
+    model = load_model(model_path)
+    target = target_of(model, model_path)
+    table = read_table(data, text_columns(model))
+    require_columns(table, [target], str(data))
+    rows = inputs_of(model, table, str(data)), table.select([target])
+    page = Fit(
+        model,
+        target=target,
+        data=data.name,
+        n_train=model.n_rows_,
+        n_test=table.num_rows,
+        split=f"The scores are those of all {table.num_rows:,} rows of {data.name}. Whether the model has "
+        "learned from some of them, its file does not say.",
+        evaluation=evaluate(model, *rows),
+        held_out=False,
+        rows=rows,
+        command=shlex.join(["chainrule", *sys.argv[1:]]),
+    )
+    write_report(html, page)
+    console.note(f"The page is {html}: open it in a browser.")
 
 
 def inspect(path: Path) -> None:

@@ -167,6 +167,33 @@ def reliability(bins: Sequence[tuple[float, float, int]], xlabel: str, ylabel: s
     return draw(paint)
 
 
+def importances(names: Sequence[str], mean: NDArray[Any], spread: NDArray[Any]) -> str:
+    """Draw a bar for each column, the first one on top."""
+
+    def paint(axes: Axes) -> None:
+        places = np.arange(len(names))[::-1]
+        axes.barh(places, mean, xerr=spread, color=FIRST, ecolor=MUTED, height=0.7)
+        axes.set_yticks(places, [shortened(name, 24) for name in names])
+        axes.set(xlabel="growth of the loss")
+        axes.grid(visible=False, axis="y")
+
+    return draw(paint, height=1 + 0.25 * len(names))
+
+
+def curve_of_shares(
+    x: NDArray[Any], y: NDArray[Any], xlabel: str, ylabel: str, ends: tuple[float, float]
+) -> str:
+    """Draw a curve of shares, and the dashed line of chance between these ends."""
+    few = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], ends, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot(x[few], y[few], color=FIRST)
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel=xlabel, ylabel=ylabel)
+
+    return draw(paint)
+
+
 def _sample(n_rows: int) -> NDArray[np.int64]:
     if n_rows <= MOST_POINTS:
         return np.arange(n_rows)

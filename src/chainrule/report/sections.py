@@ -9,11 +9,13 @@ import numpy as np
 import scipy
 import sklearn
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 import chainrule
 from chainrule.architecture import Dense
 from chainrule.report import figures
 from chainrule.report.evaluation import Evaluation, number
+from chainrule.report.looking import health_of_the_network, what_it_rests_on
 from chainrule.report.page import Commands, Drawing, Section, Table
 
 MOST_CLASSES = 30  # more do not fit into a drawing that can be read
@@ -48,6 +50,10 @@ class Fit:
         The network on the held-out rows; None without any.
     linear : Evaluation or None
         The linear model on the same rows.
+    held_out : bool
+        Whether the scored rows are known to be none of those that the model learned from.
+    rows : (table, target) or None
+        Rows to look into the model with, pyarrow tables; None to leave these parts out.
     command : str or None
         The command line that did it.
     next_steps : tuple of (command, meaning)
@@ -62,6 +68,8 @@ class Fit:
     split: str
     evaluation: Evaluation | None = None
     linear: Evaluation | None = None
+    held_out: bool = True
+    rows: tuple[Any, Any] | None = None
     command: str | None = None
     next_steps: tuple[tuple[str, str], ...] = ()
 
@@ -70,8 +78,13 @@ def sections_of(fit: Fit) -> list[Section]:
     """Return all parts of the page, in the order in which a reader wants them."""
     parts = [at_a_glance(fit)]
     if fit.evaluation is not None:
-        parts += [scores(fit.evaluation, fit.linear), errors(fit.evaluation, fit.target)]
-    parts += [learning(fit), columns(fit)]
+        parts += [scores(fit.evaluation, fit.linear, fit.held_out), errors(fit.evaluation, fit.target)]
+    if fit.rows is not None:
+        parts.append(what_it_rests_on(fit.model, *fit.rows))
+    parts.append(learning(fit))
+    if fit.rows is not None:
+        parts.append(health_of_the_network(fit.model, *fit.rows))
+    parts.append(columns(fit))
     if fit.next_steps:
         parts.append(Section("What to do next", blocks=(Commands(fit.next_steps),)))
     return [*parts, repeat(fit)]
@@ -84,7 +97,7 @@ def at_a_glance(fit: Fit) -> Section:
     rows = (
         ("predicted", f"{fit.target}, {task}"),
         ("data", fit.data),
-        ("rows", f"{fit.n_train:,} for the fit, {fit.n_test:,} held out"),
+        ("rows", f"{fit.n_train:,} for the fit, {fit.n_test:,} {'held out' if fit.held_out else 'scored'}"),
         ("columns", f"{n_used_columns(fit.model):,} used, which make {fit.model.network_.n_inputs:,} inputs"),
         ("network", layers_in_words(fit.model)),
         ("likelihood", type(fit.model.network_.likelihood).__name__),
@@ -103,10 +116,12 @@ def layers_in_words(model: Any) -> str:
     return f"{path}; {network.n_parameters:,} parameters"
 
 
-def scores(evaluation: Evaluation, linear: Evaluation | None) -> Section:
+def scores(evaluation: Evaluation, linear: Evaluation | None, held_out: bool) -> Section:
     """Set the scores of the network beside those of the linear model."""
     rows = len(evaluation.actual)
-    text = [f"On {rows:,} held-out rows, which neither model has seen."]
+    which = f"held-out rows, which {'the' if linear is None else 'neither'} model has "
+    which += "not seen" if linear is None else "seen"
+    text = [f"On {rows:,} {which if held_out else 'rows'}."]
     if evaluation.classes:
         shares = np.bincount(evaluation.actual) / rows
         common = evaluation.classes[int(shares.argmax())]
@@ -126,7 +141,7 @@ def scores(evaluation: Evaluation, linear: Evaluation | None) -> Section:
 
 
 def errors(evaluation: Evaluation, target: str) -> Section:
-    """Show where the predictions on held-out rows are right and wrong."""
+    """Show where the predictions are right and wrong."""
     if evaluation.probabilities is None:
         known = slice(None) if evaluation.censored is None else ~evaluation.censored
         return _errors_of_numbers(evaluation.actual[known], evaluation.predicted[known], target)
@@ -138,11 +153,11 @@ def _errors_of_numbers(actual: NDArray[Any], predicted: NDArray[Any], target: st
         return Section("Predictions on held-out rows", ("Every one of these times is censored.",))
     residual = actual - predicted
     shown = min(len(actual), figures.MOST_POINTS)
-    some = f"{shown:,} of the held-out rows, drawn at random" if shown < len(actual) else "every held-out row"
+    some = f"{shown:,} of the rows, drawn at random" if shown < len(actual) else "every row"
     within = np.quantile(np.abs(residual), [0.5, 0.9])
     spread = f"Half of the predictions are at most {number(within[0])} off, nine in ten {number(within[1])}."
     return Section(
-        "Predictions on held-out rows",
+        "Predictions",
         (spread,),
         (
             Drawing(
@@ -190,6 +205,8 @@ def _errors_of_classes(evaluation: Evaluation, probabilities: NDArray[np.float64
             "One line for each actual class; the stronger a square's colour, the more of its rows.",
         )
         blocks.insert(0, drawing)
+    if n_classes == 2 and 0 < evaluation.actual.sum() < len(evaluation.actual):
+        blocks += _curves_of_two_classes(evaluation, probabilities)
     confusions = _most_frequent_confusions(counts, evaluation.classes)
     if confusions:
         blocks.append(
@@ -200,7 +217,30 @@ def _errors_of_classes(evaluation: Evaluation, probabilities: NDArray[np.float64
                 title="Most frequent confusions",
             )
         )
-    return Section("Predictions on held-out rows", blocks=tuple(blocks))
+    return Section("Predictions", blocks=tuple(blocks))
+
+
+def _curves_of_two_classes(evaluation: Evaluation, probabilities: NDArray[np.float64]) -> list[Drawing]:
+    name, actual, p = evaluation.classes[1], evaluation.actual, probabilities[:, 1]
+    false, true, _ = roc_curve(actual, p)
+    precision, recall, _ = precision_recall_curve(actual, p)
+    share = float(actual.mean())
+    return [
+        Drawing(
+            "ROC curve",
+            figures.curve_of_shares(false, true, "false positive rate", "true positive rate", (0, 1)),
+            f"Curve from (0, 0) to (1, 1); the area below it is {number(roc_auc_score(actual, p))}.",
+            f"For each threshold: of the rows that are {name} the share that is found, over the share of the "
+            "others that is taken for it. On the dashed line it would be chance.",
+        ),
+        Drawing(
+            "Precision and recall",
+            figures.curve_of_shares(recall, precision, "recall", "precision", (share, share)),
+            f"Curve; the average precision is {number(average_precision_score(actual, p))}.",
+            f"For each threshold: how much of what is called {name} is right, over how much of it is found. "
+            "The dashed line is its share of all rows.",
+        ),
+    ]
 
 
 def _most_frequent_confusions(
