@@ -1,8 +1,15 @@
 """How Sphinx builds these pages: `sphinx-build -W -n -b html docs docs/_build`."""
 
+import sys
+from pathlib import Path
+
 from sphinx.util.nodes import make_refnode
 
 import chainrule
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from draw_losses import draw  # noqa: E402 (it stands beside this file)
 
 project = "chainrule"
 author = "the chainrule developers"
@@ -55,7 +62,13 @@ def leave_out(*event):
     return skip or (getattr(member, "__module__", None) or "").startswith("sklearn.")
 
 
+def draw_pictures(*event):  # noqa: ARG001 (Sphinx hands it over)
+    """Draw the losses of the likelihoods, as the code of today computes them."""
+    draw(HERE / "images" / "likelihoods")
+
+
 def setup(app):
     """Connect what is above."""
+    app.connect("builder-inited", draw_pictures)
     app.connect("autodoc-skip-member", leave_out)
     app.connect("missing-reference", find_by_last_name)
