@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import chainrule as cr
@@ -30,6 +31,7 @@ from chainrule import (
     model_file,
 )
 from chainrule.likelihoods import Bernoulli, Categorical, Normal, Poisson
+from chainrule.optimization import Cosine, WarmUp
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -95,6 +97,21 @@ MLP = {
     "mlp bool": (MLPClassifier, X, NUMBER > 0.5, {"early_stopping": True, "validation_fraction": 0.3}),
     "mlp int": (MLPClassifier, X, THIRDS * 3, {"hidden_layer_sizes": np.array([4]), "shuffle": np.True_}),
     "mlp labels": (MLPClassifier, X, np.column_stack([NUMBER > 0.5, X[:, 0] > 0]).astype(int), {}),
+    "mlp all": (
+        MLPClassifier,
+        X,
+        THIRDS,
+        {
+            "activation": ["gelu"],
+            "hidden_layer_sizes": [4],
+            "dropout": [0.2],
+            "class_weight": {0: 1.0, 1: 2.5},
+            "schedule": WarmUp(0.1, Cosine(0.2)),
+            "loss": Categorical(3),
+            "scoring": "accuracy",
+        },
+    ),
+    "mlp sparse": (MLPRegressor, sparse.csr_array(X * (X > 0)), NUMBER, {"early_stopping": True}),
     "mlp float32": (MLPClassifier, X.astype("float32"), THIRDS, {"hidden_layer_sizes": 5}),
 }
 

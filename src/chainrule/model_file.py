@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from chainrule.estimators.predictive import KeptAside
 from chainrule.estimators.targets import Classes, Scaling
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.network import Network
+from chainrule.optimization import Constant, Cosine, OneCycle, Schedule, Step, WarmUp
 from chainrule.tables import TableEncoder
 from chainrule.training import History
 
@@ -37,6 +38,7 @@ ESTIMATORS: dict[str, type[Any]] = {
     estimator.__name__: estimator
     for estimator in (MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor)
 }
+SCHEDULES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Constant, Cosine, OneCycle, Step, WarmUp)}
 Arrays = dict[str, NDArray[Any]]
 # What reading a value raises when the value is not what was written.
 WRONG_CONTENT = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -268,6 +270,24 @@ def _decode(value: Any, arrays: Arrays) -> Any:
     return KINDS[kind][2](value, arrays)
 
 
+def _encode_dict(given: dict[Any, Any], name: str, arrays: Arrays) -> dict[str, Any]:
+    return {"items": [_encode(item, f"{name}.{k}", arrays) for k, item in enumerate(given.items())]}
+
+
+def _decode_dict(value: dict[str, Any], arrays: Arrays) -> dict[Any, Any]:
+    return dict(_decode(item, arrays) for item in value["items"])
+
+
+def _encode_schedule(schedule: Schedule, name: str, arrays: Arrays) -> dict[str, Any]:
+    settings = {field.name: getattr(schedule, field.name) for field in fields(schedule)}  # type: ignore[arg-type]  # schedules are dataclasses
+    return {"name": type(schedule).__name__, "settings": _encode(settings, name, arrays)}
+
+
+def _decode_schedule(value: dict[str, Any], arrays: Arrays) -> Schedule:
+    schedule: Schedule = SCHEDULES[value["name"]](**_decode(value["settings"], arrays))
+    return schedule
+
+
 def _encode_network(network: Network, name: str, arrays: Arrays) -> dict[str, Any]:  # noqa: ARG001 (KINDS)
     return {
         "n_inputs": int(network.n_inputs),
@@ -328,6 +348,8 @@ KINDS: dict[str, tuple[Any, Callable[..., dict[str, Any]], Callable[..., Any]]] 
         lambda value, _: History.from_dict(value["history"]),
     ),
     "classes": (Classes, _encode_classes, _decode_classes),
+    "dict": (dict, _encode_dict, _decode_dict),
+    "schedule": (Schedule, _encode_schedule, _decode_schedule),
     "scaling": (Scaling, _encode_scaling, _decode_scaling),
     "kept_aside": (KeptAside, _encode_kept_aside, _decode_kept_aside),
     "layer": (

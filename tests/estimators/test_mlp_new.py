@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from chainrule import DivergenceError, InputError, MLPClassifier, MLPRegressor, Network
+from chainrule import DivergenceError, InputError, MLPClassifier, MLPRegressor, Network, load
 from chainrule.architecture import ACTIVATIONS, Dense, Dropout
 from chainrule.engine import Descent
 from chainrule.estimators.mlp import FOR_CLASSES
@@ -182,6 +182,45 @@ def test_the_weights_of_labels():
     model = MLPClassifier(class_weight=factors, **settings).fit(CLASS_X, LABELS)
     weight = compute_sample_weight(factors, LABELS)
     np.testing.assert_array_equal(model.theta_, MLPClassifier(**settings).fit(CLASS_X, LABELS, weight).theta_)
+
+
+def test_the_rows_of_an_eval_set_have_the_weights_of_the_training():
+    """Also where a class is absent from them, and in float32."""
+    some = np.flatnonzero(CLASSES != "c")[:30]
+    for dtype in ("float32", "float64"):
+        rows = CLASS_X.astype(dtype)
+        model = MLPClassifier([5], class_weight="balanced", max_iter=4, alpha=0, random_state=0)
+        model.fit(rows, CLASSES, eval_set=(rows[some], CLASSES[some]))
+        factors = compute_class_weight("balanced", classes=model.classes_, y=CLASSES)
+        number = np.searchsorted(model.classes_, CLASSES[some])
+        p = model.predict_proba(rows[some])[np.arange(30), number]
+        expected = -np.average(np.log(p.astype(float)), weights=factors[number])
+        assert model.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-5)
+        assert model.validation_scores_[-1] == model.score(rows[some], CLASSES[some])
+
+
+def test_balanced_labels_and_wrong_weights_of_classes():
+    labels = LABELS.copy()
+    labels[:, 2] = 0  # a label that no row has
+    balanced, listed = (
+        MLPClassifier([5], class_weight=weight, max_iter=3, random_state=0).fit(CLASS_X, labels)
+        for weight in ("balanced", [{0: 1, 1: 1}] * 3)
+    )
+    weight = compute_sample_weight("balanced", labels)
+    same = MLPClassifier([5], max_iter=3, random_state=0).fit(CLASS_X, labels, weight)
+    np.testing.assert_allclose(balanced.theta_, same.theta_, rtol=1e-12)
+    assert not np.array_equal(balanced.theta_, listed.theta_)
+    for y, wrong in ((CLASSES, [{"a": 1}, {"b": 1}]), (labels, {0: 2}), (labels, [{0: 2}])):
+        with pytest.raises(InputError, match="for labels 'balanced' or a list of dicts"):
+            MLPClassifier(class_weight=wrong).fit(CLASS_X, y)
+
+
+def test_a_model_from_a_file_goes_on(tmp_path):
+    model = MLPClassifier([5], max_iter=4, random_state=0).fit(CLASS_X, CLASSES)
+    model.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors").partial_fit(CLASS_X, CLASSES)
+    assert len(again.loss_curve_) == 5
+    assert again.coefs_[0].shape == (5, 5)
 
 
 def test_weights_of_classes_in_partial_fit():

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
@@ -42,6 +42,18 @@ def suits(likelihood: Likelihood, target: Classes) -> bool:
     if isinstance(likelihood, Bernoulli):
         return likelihood.n_outputs == n if target.multilabel else likelihood.n_outputs == 1 and n in {1, 2}
     return not target.multilabel and getattr(likelihood, "n_classes", None) == n
+
+
+def factors_of_classes(
+    class_weight: Any, classes: NDArray[Any], y: NDArray[Any], sample_weight: Array | None
+) -> NDArray[np.float64]:
+    """Return a factor for each class (n_classes,): as the dict has them, or balanced; 1 for one not in y."""
+    factors = np.ones(len(classes))
+    present = np.isin(classes, y) if isinstance(class_weight, str) else np.full(len(classes), True)
+    factors[present] = compute_class_weight(
+        class_weight, classes=classes[present], y=y, sample_weight=sample_weight
+    )
+    return factors
 
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
@@ -247,23 +259,31 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
         return self.target_.encode(y)
 
-    def _class_weights(self, y: NDArray[Any], sample_weight: Array | None, incremental: bool) -> Array | None:
+    def _learn_class_weights(
+        self, y: NDArray[Any], sample_weight: Array | None, incremental: bool
+    ) -> list[NDArray[np.float64]]:
         if self.class_weight is None:
-            return sample_weight
-        if incremental and (self.class_weight == "balanced"):
+            return []
+        if incremental and isinstance(self.class_weight, str):
             raise InputError(
                 "class_weight='balanced' needs all rows at once, and partial_fit sees some of them: give a "
                 "dict, such as the one of sklearn.utils.class_weight.compute_class_weight on a large sample."
             )
-        if self.target_.multilabel:
-            factors = compute_sample_weight(self.class_weight, y)
-        else:
-            of_class = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
+        n_questions = len(self.classes_) if self.target_.multilabel else 1
+        given = (
+            self.class_weight if isinstance(self.class_weight, list) else [self.class_weight] * n_questions
+        )
+        if len(given) != n_questions or (self.target_.multilabel and isinstance(self.class_weight, dict)):
+            raise InputError(
+                f"class_weight={self.class_weight!r}: give a dict or 'balanced' for one class a row, and "
+                "for labels 'balanced' or a list of dicts, one for each label."
             )
-            factors = of_class[self.target_.encode(y)]
-        dtype = np.float64 if sample_weight is None else sample_weight.dtype
-        return np.asarray(factors if sample_weight is None else factors * sample_weight, dtype=dtype)
+        if not self.target_.multilabel:
+            return [factors_of_classes(given[0], self.classes_, y, sample_weight)]
+        return [
+            factors_of_classes(one, np.array([0, 1]), column, sample_weight)
+            for one, column in zip(given, y.T, strict=True)
+        ]
 
     def _check_same_classes(self, y: NDArray[Any], incremental: bool, classes: ArrayLike | None) -> None:
         if self.target_.multilabel:

@@ -245,18 +245,32 @@ class MultilayerPerceptron(Solvers, ABC):
     def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
         """Return y as numbers for the likelihood."""
 
-    def _class_weights(
+    def _learn_class_weights(
         self,
         y: NDArray[Any],  # noqa: ARG002 (for the classifier)
-        sample_weight: Array | None,
+        sample_weight: Array | None,  # noqa: ARG002 (for the classifier)
         incremental: bool,  # noqa: ARG002 (for the classifier)
-    ) -> Array | None:
-        """Return the weights of the rows, those of their classes included."""
-        return sample_weight
+    ) -> list[NDArray[np.float64]]:
+        """Return the factors of the classes, an array for each question that y answers; none if all are 1."""
+        return []
 
-    def _prepare(self, likelihood: Likelihood, X: Any, y: NDArray[Any], weight: Array | None) -> Data:
-        """Return the rows as the engine takes them."""
-        target = likelihood.prepare(self._encode(y), X.shape[0])
+    def _prepare(
+        self,
+        likelihood: Likelihood,
+        X: Any,
+        y: NDArray[Any],
+        sample_weight: Array | None,
+        factors: list[NDArray[np.float64]],
+    ) -> Data:
+        """Return the rows as the engine takes them; a row's weight has the factors of its classes in it."""
+        encoded, weight = self._encode(y), sample_weight
+        if factors:
+            weight = np.ones(len(encoded), X.dtype) if sample_weight is None else sample_weight.copy()
+            for factor, column in zip(factors, encoded.reshape(len(encoded), -1).T, strict=True):
+                weight *= factor[column].astype(X.dtype)
+            if not weight.any():
+                raise InputError("class_weight leaves no row with a weight above 0: at least one must count.")
+        target = likelihood.prepare(encoded, X.shape[0])
         return Data(X, np.ascontiguousarray(target, dtype=X.dtype), weight)
 
     def _checked_weight(self, sample_weight: Any, X: Any) -> Array | None:
@@ -283,8 +297,8 @@ class MultilayerPerceptron(Solvers, ABC):
         X, y = self._read(X, y, goes_on)
         sample_weight = self._checked_weight(sample_weight, X)
         likelihood = self._learn_target(y, goes_on, incremental, classes)
-        weight = self._class_weights(y, sample_weight, incremental)
-        data = self._prepare(likelihood, X, y, weight)
+        factors = self._learn_class_weights(y, sample_weight, incremental)
+        data = self._prepare(likelihood, X, y, sample_weight, factors)
         network = Network(X.shape[1], self._hidden_layers(), likelihood=likelihood)
         rng = check_random_state(self.random_state)
         if not goes_on:
@@ -298,7 +312,7 @@ class MultilayerPerceptron(Solvers, ABC):
             )
         rows, validation = np.arange(len(y)), None
         if eval_set is not None:
-            validation = self._read_eval_set(eval_set)
+            validation = self._read_eval_set(eval_set, factors)
         elif self.early_stopping and self.solver in STOCHASTIC:
             rows, held_out = self._split(data.y, rng)
             kept = None if sample_weight is None else sample_weight[held_out]
@@ -407,14 +421,13 @@ class MultilayerPerceptron(Solvers, ABC):
             )
         return kept, held_out
 
-    def _read_eval_set(self, eval_set: Any) -> Validation:
+    def _read_eval_set(self, eval_set: Any, factors: list[NDArray[np.float64]]) -> Validation:
         given = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
         if not isinstance(given, tuple) or len(given) not in {2, 3}:
             raise InputError("eval_set must be a tuple (X, y) or (X, y, sample_weight), or a list of one.")
         X, y = self._read(given[0], given[1], known=True)
         sample_weight = self._checked_weight(given[2] if len(given) == 3 else None, X)
-        weight = self._class_weights(y, sample_weight, False)
-        data = self._prepare(self.network_.likelihood, X, y, weight)
+        data = self._prepare(self.network_.likelihood, X, y, sample_weight, factors)
         return Validation(data, y, sample_weight, self.scoring)
 
     # ── Predicting ──

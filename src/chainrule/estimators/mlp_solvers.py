@@ -73,7 +73,7 @@ class Solvers(NetworkEstimator):
     validation_scores_: list[float] | None
     validation_loss_curve_: list[float] | None
     best_validation_score_: float | None
-    _no_improvement_count: int  # epochs in a row
+    _no_improvement_count = 0  # epochs in a row; a model file does not keep them
 
     # ── The record ──
 
