@@ -505,3 +505,18 @@ def test_impossible_categorical_features(features, message):
     with pytest.raises(InputError) as error:
         TableEncoder(features).fit(frame)
     assert str(error.value).startswith(message)
+
+
+def test_ramps_are_missing_with_the_number_and_end_where_the_knots_end():  # N30
+    encoder = TableEncoder(n_ramps=4).fit([[1.0], [2.0], [4.0], [None]])
+    assert encoder.input_names == ("x0", "x0 from 1 to 2", "x0 from 2 to 4", "x0 is missing")
+    X = encoder.transform([[-np.inf], [1.0], [1.5], [3.0], [np.inf], [None]], "float64")
+    expected = [[-0.5, -0.5], [-0.5, -0.5], [0, -0.5], [0.5, 0], [0.5, 0.5], [0, 0]]
+    np.testing.assert_array_equal(X[:, 1:3], expected)
+
+
+@pytest.mark.parametrize(("n_columns", "n_ramps"), [(1, 16), (64, 16), (200, 5), (257, 0)])
+def test_a_wide_table_gets_fewer_ramps(n_columns, n_ramps):
+    X = np.random.default_rng(0).normal(size=(40, n_columns))
+    encoder = TableEncoder(n_ramps=16).fit(X)
+    assert encoder.n_inputs == n_columns * (1 + n_ramps)

@@ -42,18 +42,18 @@ def tables(draw):
     return rows[:n_rows], rows[n_rows:], features
 
 
-def fitted(rows, features):
+def fitted(rows, features, n_ramps=0):
     try:
-        return TableEncoder(features).fit(rows)
+        return TableEncoder(features, n_ramps).fit(rows)
     except InputError as error:
         assume("No column says anything" not in str(error))
         raise
 
 
-@given(tables(), st.randoms(use_true_random=False))
-def test_every_table(drawn, random):
+@given(tables(), st.randoms(use_true_random=False), st.sampled_from([0, 4, 16]))
+def test_every_table(drawn, random, n_ramps):
     rows, others, features = drawn
-    encoder = fitted(rows, features)
+    encoder = fitted(rows, features, n_ramps)
     X = encoder.transform(rows, "float64")
 
     assert X.shape == (len(rows), encoder.n_inputs)
@@ -79,7 +79,7 @@ def test_every_table(drawn, random):
     # the order of the rows changes nothing but the order
     order = random.sample(range(len(rows)), len(rows))
     permuted = [rows[place] for place in order]
-    other = TableEncoder(features).fit(permuted)
+    other = TableEncoder(features, n_ramps).fit(permuted)
     assert other.input_names == encoder.input_names
     assert other.columns == encoder.columns
     np.testing.assert_array_equal(other.transform(permuted, "float64"), X[order])
@@ -92,6 +92,28 @@ def test_numbers_keep_their_order(numbers):
     X = TableEncoder().fit(column).transform(column, "float64")[:, 0]
     assert (np.diff(X) >= -1e-15).all()
     assert X[0] <= X[-1]
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=60),
+    st.lists(st.floats(allow_nan=False), min_size=1, max_size=9),
+    st.integers(4, 20),
+)
+def test_ramps_add_up_to_the_interpolation_between_the_knots(numbers, others, n_ramps):  # N30
+    column = np.array(numbers)[:, None]
+    assume(len(np.unique(column)) > 2)
+    encoder = TableEncoder(n_ramps=n_ramps).fit(column)
+    knots = np.array(encoder.describe()[0]["columns"][0]["knots"])
+    assume(len(knots) > 0)  # none where quantiles lie closer than float64 can tell
+    few = len(np.unique(column)) <= n_ramps + 1
+    assert len(knots) <= n_ramps + 1
+    assert not few or (knots == np.unique(column)).all()
+    x = np.concatenate([column[:, 0], others])
+    ramps = encoder.transform(x[:, None], "float64")[:, 1:]
+    assert ramps.shape == (len(x), len(knots) - 1)
+    np.testing.assert_allclose(
+        (ramps + 0.5).sum(axis=1), np.interp(x, knots, np.arange(len(knots))), rtol=1e-12, atol=1e-12
+    )
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=3, max_size=40))

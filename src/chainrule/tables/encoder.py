@@ -18,6 +18,13 @@ from chainrule.tables.encodings import (
 )
 from chainrule.tables.schema import Column, Table, open_table
 
+# Ramps are given up where fewer than this many fit: so few say little beside the number itself.
+FEWEST_RAMPS = 4
+# The most ramps of all columns together, and the most cells of X that they fill at the fit (half a GiB in
+# float32): a wide or a long table gets fewer for each column.
+MOST_RAMPS = 1024
+MOST_CELLS = 2**27
+
 
 class TableEncoder:
     """Finds out what each column of a table is, and turns such tables into numbers.
@@ -33,6 +40,9 @@ class TableEncoder:
     categorical_features : sequence of str, int or bool, or None, default None
         Columns that are categories although they hold numbers or dates: their names, their places from
         0, or a mask with an entry for every column.
+    n_ramps : int, default 0
+        How many ramps between quantiles (N30) stand beside a number at most; fewer where all columns
+        together would have more than 1024, or fill more than 2²⁷ cells.
 
     Attributes
     ----------
@@ -56,8 +66,13 @@ class TableEncoder:
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
 
-    def __init__(self, categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None):
+    def __init__(
+        self,
+        categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
+        n_ramps: int = 0,
+    ):
         self.categorical_features = categorical_features
+        self.n_ramps = n_ramps
         self._names: tuple[str, ...] = ()
         self._encodings: tuple[Encoding, ...] = ()
 
@@ -82,10 +97,12 @@ class TableEncoder:
         """
         source = open_table(table)
         forced = _places(self.categorical_features, source)
-        encodings = tuple(
-            fit_encoding(source.read(number, categorical=number in forced))
-            for number in range(len(source.names))
+        columns = [source.read(number, categorical=number in forced) for number in range(len(source.names))]
+        n_numbers = sum(
+            values.content == "number" and not isinstance(values.cells, list) for values in columns
         )
+        n_ramps = self._ramps_for(n_numbers, source.n_rows)
+        encodings = tuple(fit_encoding(values, n_ramps) for values in columns)
         if all(encoding.kind == "dropped" for encoding in encodings):
             found = zip(source.names[:5], encodings[:5], strict=True)
             reasons = ", ".join(f"{name!r} ({encoding.note})" for name, encoding in found)
@@ -188,6 +205,11 @@ class TableEncoder:
         encoder = cls()
         encoder._set(tuple(column["name"] for column in columns), description["named"], encodings)
         return encoder
+
+    def _ramps_for(self, n_numbers: int, n_rows: int) -> int:
+        """Return how many ramps each column of numbers may have."""
+        most = min(MOST_RAMPS, MOST_CELLS // n_rows) // max(n_numbers, 1)
+        return min(self.n_ramps, most) if most >= FEWEST_RAMPS else 0
 
     def _set(self, names: tuple[str, ...], named: bool, encodings: tuple[Encoding, ...]) -> None:
         self._names, self._encodings = names, encodings

@@ -6,8 +6,8 @@ inputs into X.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from itertools import repeat
+from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import pairwise, repeat
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -26,6 +26,8 @@ MOST_CATEGORIES = 64
 ROWS_PER_CATEGORY = 2
 # Where the smooth clipping levels off, in scaled units.
 CLIP = 3.0
+# Ramps run from −½ to ½: beside the number itself, they must not be all that the first layer sees.
+HALF_RAMP = 0.5
 _LARGEST = float(np.finfo(np.float64).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
@@ -58,23 +60,31 @@ class Number:
     range (Holzmüller, Grinsztajn & Steinwart, "Better by default", NeurIPS 2024). What is missing is filled
     with the median, so it is 0; ±inf are ±3, where the clipping ends.
 
+    Between knots κ_0 < κ_1 < … the number has ramps beside it (N30): ramp t rises from −½ at κ_{t−1} to ½ at
+    κ_t and is flat elsewhere; missing is 0. With them a first layer can bend at every knot (Gorishniy,
+    Rubachev & Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022).
+
     Parameters
     ----------
     centre, scale : float
         As above, in the column's units; scale 0 when all its numbers agree: then they have no input.
     missing : bool
         Whether there is an input that is 1 where the number is missing, else 0.
+    knots : tuple of float, default ()
+        The knots, ascending, in the column's units: quantiles, or all its values where they are few. One
+        ramp fewer than knots; () for none.
     """
 
     centre: float
     scale: float
     missing: bool
+    knots: tuple[float, ...] = ()
     kind: ClassVar[Kind] = "number"
     content: ClassVar[Content] = "number"
 
     @classmethod
-    def fit(cls, numbers: NDArray[np.float64]) -> "Number | Dropped":
-        """Return what the numbers, NaN where they are missing, say."""
+    def fit(cls, numbers: NDArray[np.float64], n_ramps: int = 0) -> "Number | Dropped":
+        """Return what the numbers, NaN where they are missing, say; with at most so many ramps."""
         # Halves all the way: the distance of two numbers can be twice the largest number.
         halves = 0.5 * numbers
         present = halves[~np.isnan(halves)]
@@ -87,7 +97,13 @@ class Number:
         low, median, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
         half_range = 0.5 * float(finite.max() - finite.min())
         scale = 2.0 * (high - low or half_range) or 1.0  # 1: one finite number beside ±inf
-        return cls(2.0 * median, min(max(scale, _SMALLEST), _LARGEST), missing)
+        knots = _knots(finite, n_ramps) if n_ramps else ()
+        return cls(2.0 * median, min(max(scale, _SMALLEST), _LARGEST), missing, knots)
+
+    @property
+    def n_ramps(self) -> int:
+        """How many ramps stand beside the number."""
+        return max(len(self.knots) - 1, 0)
 
     @property
     def note(self) -> str:
@@ -96,7 +112,8 @@ class Number:
 
     def input_names(self, name: str) -> tuple[str, ...]:
         """Return the names of the inputs that a column of that name becomes."""
-        return (name,) * (self.scale > 0) + (f"{name} is missing",) * self.missing
+        ramps = tuple(f"{name} from {low:.6g} to {high:.6g}" for low, high in pairwise(self.knots))
+        return (name,) * (self.scale > 0) + ramps + (f"{name} is missing",) * self.missing
 
     def write(self, values: Values, out: Array) -> None:
         """Write the inputs to out (n_rows, n_inputs), which comes filled with 0."""
@@ -114,6 +131,21 @@ class Number:
             z /= np.sqrt(1.0 + (z / CLIP) ** 2)
             z[missing] = 0.0
             out[:, 0] = z
+        for t, (low, high) in enumerate(pairwise(self.knots), start=1):
+            ramp = np.clip(numbers, low, high)  # first: nothing overflows between two knots
+            ramp = (0.5 * ramp - 0.5 * low) / (0.5 * high - 0.5 * low) - HALF_RAMP  # N30
+            ramp[missing] = 0.0
+            out[:, t] = ramp
+
+
+def _knots(halves: NDArray[np.float64], n_ramps: int) -> tuple[float, ...]:
+    """Return the knots of numbers that are given as halves: all different, at least 3 of them, or none."""
+    distinct = np.unique(halves)
+    if len(distinct) > n_ramps + 1:
+        distinct = np.unique(np.quantile(halves, np.linspace(0, 1, n_ramps + 1)))
+    knots = np.unique(2.0 * distinct + 0.0)  # no −0.0, whatever the order of the rows
+    apart = np.diff(0.5 * knots) > _SMALLEST
+    return tuple(knots.tolist()) if len(knots) > 2 and apart.all() else ()
 
 
 @final
@@ -274,13 +306,13 @@ _ENCODINGS: dict[Kind, type[Encoding]] = {
 }
 
 
-def fit_encoding(values: Values) -> Encoding:
-    """Return the encoding of a column: what it is, and whether it says something."""
+def fit_encoding(values: Values, n_ramps: int = 0) -> Encoding:
+    """Return the encoding of a column: what it is, and whether it says something; numbers get ramps."""
     if values.content == "nothing":
         return Dropped("all values are missing")
     if isinstance(values.cells, list):
         return Category.fit(values)
-    return Datetime.fit(values) if values.content == "datetime" else Number.fit(values.cells)
+    return Datetime.fit(values) if values.content == "datetime" else Number.fit(values.cells, n_ramps)
 
 
 def check_content(encoding: Number | Category | Datetime, values: Values) -> None:
@@ -305,7 +337,11 @@ def restore_encoding(settings: Mapping[str, Any], centre: float, scale: float) -
     """Return the encoding that `describe_encoding` described; InputError where it names what is unknown."""
     encoding = _ENCODINGS[settings["kind"]]
     given = {**settings, "centre": centre, "scale": scale}
-    arguments: dict[str, Any] = {field.name: given[field.name] for field in fields(encoding)}
+    arguments: dict[str, Any] = {
+        field.name: given[field.name]
+        for field in fields(encoding)
+        if field.default is MISSING or field.name in given
+    }
     for name, value in arguments.items():
         arguments[name] = tuple(value) if isinstance(value, list) else value
     for name, known in (("content", PLURAL), ("cycles", _PHASES)):
