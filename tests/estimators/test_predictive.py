@@ -163,7 +163,7 @@ def test_samples_have_the_mean_and_the_quantiles_of_the_distribution(name):
 def scipy_distribution(model, table, name):
     """Return the distribution by scipy.stats in the units of y, from the logits and the end of θ alone."""
     target, likelihood = model.target_, model.network_.likelihood
-    logits, ends = model._table_logits(table), model.network_.scales(model.theta_).astype(float)
+    logits, ends = model._table_logits(table), model._scales()
     s, t = logits[:, 0], ends[0] if len(ends) else logits[:, -1]
     middle, spread, mean = target.location[0] + target.scale[0] * s, target.scale[0], np.exp(s)
     return {
@@ -250,7 +250,7 @@ def test_several_outputs(name):
 def test_missing_entries_count_for_nothing(name, library):
     table, y, _ = draw(name)
     y = y.astype(float)
-    alone = np.column_stack([y, np.where(np.arange(N_ROWS) < 12, y, np.nan)])
+    alone = np.column_stack([y, np.where(np.arange(N_ROWS) < 8, y, np.nan)])
     rows = np.full(N_ROWS, True)
     rows[::7] = False
     both = np.column_stack([np.where(rows, y, np.nan), y])
@@ -275,7 +275,7 @@ def test_missing_entries_count_for_nothing(name, library):
         ]
         assert model.score(table, frames[library](both)) == pytest.approx(np.mean(by_column), rel=1e-9)
         few = model_for(name).fit(table, frames[library](alone))
-        with pytest.raises(InputError, match="there are"):  # 12 entries of one output: too few of them aside
+        with pytest.raises(InputError, match="there are"):  # 8 entries of one output are too few
             few.predict_interval(table, 0.9)
     neither = both.copy()
     neither[[3, 9]] = np.nan

@@ -334,7 +334,7 @@ def test_a_weight_of_k_is_k_copies_where_the_whole_data_is_one_step(homes, targe
 def test_eval_set_says_when_to_stop(homes):
     y = homes.targets["number"]
     train, held_out = slice(0, 100), slice(100, 160)
-    model = model_for("number", epochs=30)
+    model = model_for("number", epochs=30, n_members=1)
     model.fit(homes.table[train], y[train], eval_set=(homes.table[held_out], y[held_out]))
     assert model.n_rows_ == 100
     losses = model.history_.columns()["validation_loss"]

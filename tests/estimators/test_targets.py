@@ -70,16 +70,6 @@ def test_classes_become_numbers_and_come_back(y, expected):
         classes.encode(np.full_like(y, 9))
 
 
-def test_every_class_stays_in_the_training_rows():
-    y = np.array([0] * 150 + [1] * 40 + [2] * 2)
-    data = Data(np.zeros((192, 1), dtype="float32"), y, None)
-    for seed in range(20):
-        train, validation = TabularClassifier()._split(data, seed)
-        assert set(train.y) == {0, 1, 2}
-        share = len(validation.y) / 192
-        assert abs((validation.y == 1).sum() - 40 * share) <= 1
-
-
 def test_the_error_about_the_domain_has_the_units_of_the_person():
     X = RNG.normal(size=(40, 2))
     y = np.r_[-7.5, np.full(39, 100.0)]

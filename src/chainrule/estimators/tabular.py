@@ -1,9 +1,7 @@
 """TabularClassifier and TabularRegressor: from a table as it comes to a network and back."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,9 +12,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from chainrule.architecture import Dense, Dropout, Layer
+from chainrule.architecture import Layer
 from chainrule.estimators.choice import likelihood_of_classes, likelihood_of_numbers
-from chainrule.estimators.rows import Moved, initial_parameters, read_eval_set, require_as_many
+from chainrule.estimators.members import HeldOut
+from chainrule.estimators.recipe import RECIPES, Preset, recipe_for
+from chainrule.estimators.rows import Moved, read_eval_set, require_as_many
 from chainrule.estimators.targets import (
     LOCATIONS,
     Classes,
@@ -29,33 +29,10 @@ from chainrule.estimators.targets import (
 from chainrule.estimators.uncertainty import Predictive, PredictiveClasses, PredictiveNumbers
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.network import Network, checked_weight
-from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
 from chainrule.tables import TableEncoder
-from chainrule.training import History, Training, TrainingResult, split_validation, train
 from chainrule.training.batches import Data
 
 Array = NDArray[np.floating[Any]]
-
-# ── The recipe: found on validation rows of a dozen data sets from 1,000 to 435,000 rows ──
-HIDDEN = (256, 256, 256)
-ACTIVATION = "mish"
-DROPOUT = 0.1
-LEARNING_RATE = 6e-3
-WEIGHT_DECAY = 0.1
-VALIDATION_FRACTION = 0.15
-FEWEST_VALIDATION_ROWS = 5  # fewer say nothing about when to stop
-LINEAR_L2 = 1e-4  # the linear model is fitted by L-BFGS, under a light penalty
-LINEAR_ITERATIONS = 200
-
-
-def batch_size_for(n_rows: int) -> int:
-    """Return a power of two that grows with the rows: 32 for a thousand of them, 512 from 30,000 on."""
-    return int(2 ** np.clip(round(math.log2(max(n_rows, 1) / 40)), 5, 9))
-
-
-def epochs_for(n_rows: int) -> int:
-    """Return how often the rows are gone through: 100 times up to 10,000, then ever less, at least 20."""
-    return int(np.clip(100 * math.sqrt(10_000 / max(n_rows, 1)), 20, 100))
 
 
 NAMES = ("target_name_", "event_name_", "offset_name_", "exposure_name_")  # of columns, None without
@@ -65,11 +42,13 @@ class TabularEstimator(Predictive, ABC):
     """What the classifier and the regressor for tables share: everything but the target."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "preset": [StrOptions(set(RECIPES))],
         "likelihood": [StrOptions({"auto", *LIKELIHOODS}), Likelihood],
         "hidden": ["array-like", None],
         "epochs": [Interval(Integral, 1, None, closed="left"), None],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
         "dropout": [Interval(Real, 0, 1, closed="left"), None],
+        "n_members": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "categorical_features": ["array-like", None],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
@@ -80,7 +59,7 @@ class TabularEstimator(Predictive, ABC):
     _saved: ClassVar[tuple[str, ...]] = (
         "target_",
         "encoder_",
-        "history_",
+        *Predictive._saved,
         "seed_",
         "n_rows_",
         *NAMES,
@@ -88,16 +67,17 @@ class TabularEstimator(Predictive, ABC):
     _target_kind: ClassVar[type[Any]]
     target_: Any  # of that kind
     encoder_: TableEncoder
-    history_: History
 
     def __init__(
         self,
         *,
+        preset: Preset = "default",
         likelihood: str | Likelihood = "auto",
         hidden: Sequence[int | Layer] | None = None,
         epochs: int | None = None,
         learning_rate: float | None = None,
         dropout: float | None = None,
+        n_members: int | None = None,
         validation_fraction: float | None = None,
         categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
         time_limit: float | None = None,
@@ -105,37 +85,19 @@ class TabularEstimator(Predictive, ABC):
         n_threads: int | None = None,
         verbose: bool | int = 0,
     ) -> None:
+        self.preset = preset
         self.likelihood = likelihood
         self.hidden = hidden
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.dropout = dropout
+        self.n_members = n_members
         self.validation_fraction = validation_fraction
         self.categorical_features = categorical_features
         self.time_limit = time_limit
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
-
-    @property
-    def best_epoch_(self) -> int:
-        """The epoch whose θ was kept, from 1; 0 for the start."""
-        return self._recorded("best_epoch_").best_epoch
-
-    @property
-    def stopped_by_(self) -> str:
-        """Why the training ended: "epochs", "patience", "time", "interrupt", "callback" or "converged"."""
-        return self._recorded("stopped_by_").stopped_by
-
-    @property
-    def engine_(self) -> str:
-        """Which engine trained."""
-        return self._recorded("engine_").engine
-
-    @property
-    def n_threads_(self) -> int:
-        """How many threads it could use."""
-        return self._recorded("n_threads_").n_threads
 
     @property
     def n_features_in_(self) -> int:
@@ -148,11 +110,6 @@ class TabularEstimator(Predictive, ABC):
         """The names of the table's columns; an AttributeError where it had none, as in scikit-learn."""
         self._recorded("feature_names_in_")
         return self.encoder_.feature_names_in_
-
-    def _recorded(self, attribute: str) -> History:
-        if "history_" not in vars(self):  # hasattr() relies on this error
-            raise AttributeError(f"{type(self).__name__} has no {attribute} before fit.")
-        return self.history_
 
     def fit(
         self,
@@ -198,27 +155,27 @@ class TabularEstimator(Predictive, ABC):
         """
         self._validate_params()
         values, name = read_target(y, may_miss=True)
-        encoder = TableEncoder(self.categorical_features).fit(X)
+        recipe = recipe_for(self.preset, len(values))
+        layers = self._layers(recipe)
+        encoder = TableEncoder(self.categorical_features, recipe.n_ramps if layers else 0).fit(X)
         rows = encoder.transform(X)
         require_as_many(rows, values)
         weight = checked_weight(sample_weight, len(rows), rows.dtype)
         moved = Moved.read(offset, exposure)
         likelihood, target = self._learn_target(values, weight, order_of(y), moved)
-        network = Network(encoder.n_inputs, self._layers(), likelihood=likelihood)
+        network = Network(encoder.n_inputs, layers, likelihood=likelihood)
         data = Data(
             rows, target.encode(values), weight, moved.logits(network, target, len(rows))
         ).that_count()
         chosen = None if eval_set is None else read_eval_set(eval_set, encoder, target, network, moved)
-        seed = self._draw_seed()
-        if chosen is None:
-            data, chosen = self._split(data, seed)
-        result = self._descend(network, data, chosen, seed)
-        self.network_, self.theta_, self.history_ = network, result.theta, result.history
-        self.encoder_, self.target_ = encoder, target
-        self.seed_, self.n_rows_ = seed, len(rows)
+        plan = self._plan(recipe, network, data, chosen, self._draw_seed())
+        members = plan.fit()
+        self.network_, self.encoder_, self.target_ = network, encoder, target
+        self.seed_, self.n_rows_ = plan.settings.seed, len(rows)
+        self._keep(members)
         self.offset_name_, self.exposure_name_ = moved.offset_name, moved.exposure_name
         self.target_name_, self.event_name_ = names_of_two(y) if is_censored(likelihood) else (name, None)
-        self._calibrate(chosen, data)
+        self._calibrate(plan.held_out(members), data)
         return self
 
     def _draw_seed(self) -> int:
@@ -233,62 +190,8 @@ class TabularEstimator(Predictive, ABC):
         """Return the likelihood for y, and what turns y into its numbers and back."""
 
     @abstractmethod
-    def _calibrate(self, kept_aside: Data | None, data: Data) -> None:
-        """Keep what the rows that the fit did not learn from say about its errors."""
-
-    def _layers(self) -> list[Layer]:
-        """Return the hidden layers; a number is a Dense, and dropout where no Dropout follows it."""
-        rate = DROPOUT if self.dropout is None else float(self.dropout)
-        specs = list(HIDDEN if self.hidden is None else self.hidden)
-        layers: list[Layer] = []
-        for spec, above in pairwise([*specs, Dense(1)]):  # above the last stands the top layer
-            if isinstance(spec, Dense | Dropout):
-                layers.append(spec)
-                continue
-            layers.append(Dense(spec, ACTIVATION))
-            if rate and not isinstance(above, Dropout):
-                layers.append(Dropout(rate))
-        return layers
-
-    def _split(self, data: Data, seed: int) -> tuple[Data, Data | None]:
-        """Return the rows to learn from and those that say when to stop, None where they are too few."""
-        fraction = VALIDATION_FRACTION if self.validation_fraction is None else self.validation_fraction
-        n_rows = len(data.X)
-        if fraction * n_rows < FEWEST_VALIDATION_ROWS:
-            return data, None
-        by_class = isinstance(self, ClassifierMixin) and data.y.ndim == 1
-        kept, held_out = split_validation(
-            n_rows, float(fraction), seed, stratify=data.y if by_class else None
-        )
-        return data.take(kept), data.take(held_out)
-
-    def _descend(self, network: Network, data: Data, validation: Data | None, seed: int) -> TrainingResult:
-        n_rows = len(data.X)
-        if network.hidden:
-            epochs = self.epochs or epochs_for(n_rows)
-            how: dict[str, Any] = {
-                "optimizer": AdamW(self.learning_rate or LEARNING_RATE, weight_decay=WEIGHT_DECAY),
-                "schedule": OneCycle(),
-                "epochs": epochs,
-                "patience": max(10, epochs // 3),
-                "batch_size": batch_size_for(n_rows),
-            }
-        else:
-            how = {
-                "optimizer": LBFGS(max_iterations=self.epochs or LINEAR_ITERATIONS),
-                "epochs": self.epochs or LINEAR_ITERATIONS,
-                "penalty": Penalty(LINEAR_L2),
-            }
-        settings = Training(
-            **how,
-            seed=seed,
-            time_limit=self.time_limit,
-            engine=self._engine,
-            n_threads=self.n_threads,
-            verbose=min(int(self.verbose), 1),
-        )
-        theta = initial_parameters(network, data, seed)
-        return train(network, theta, *data, validation=validation, settings=settings)
+    def _calibrate(self, held_out: HeldOut | None, data: Data) -> None:
+        """Keep what the rows that were not learned from say about the errors."""
 
     def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
         """Return the logits (n_rows, n_logits) that predictions are made from.
@@ -298,14 +201,13 @@ class TabularEstimator(Predictive, ABC):
         check_is_fitted(self)
         rows = self.encoder_.transform(X)
         moved = Moved.read(offset, exposure).logits(self.network_, self.target_, len(rows))
-        return self._moved_logits(rows, moved).astype(np.float64)
+        return self._moved_logits(rows, moved)
 
     def _check_restored(self) -> None:
         super()._check_restored()
         likelihood = self.network_.likelihood
         self._require_restored("encoder_", TableEncoder, lambda it: it.n_inputs == self.network_.n_inputs)
         self._require_restored("target_", self._target_kind, lambda it: it.suits(likelihood))
-        self._require_restored("history_", History, lambda it: 0 <= it.best_epoch <= len(it.epochs))
         self._require_restored("n_rows_", int, lambda it: it > 0)
         self._require_restored("seed_", int, lambda it: it >= 0)
         for name in NAMES:
@@ -329,25 +231,34 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
 
     Parameters
     ----------
+    preset : {"fast", "default", "best"}, default "default"
+        Which recipe stands behind what is None below: 2, 8 or 24 members, from 4,000 rows on 1, 3 or 8. The
+        time is about a quarter of the default's for "fast", five times as long for "best".
     likelihood : {"auto", "bernoulli", "categorical", "ordinal"} or Likelihood, default "auto"
         What is between the logits and the classes. "ordinal" (N20) is for classes with an order: numbers, or
         pandas' ordered categorical or polars' Enum.
     hidden : sequence of int, Dense or Dropout, optional
         The hidden layers; a number is a Dense of so many units, with dropout behind it unless a Dropout
-        follows. ``()`` is the linear model. None: (256, 256, 256).
+        follows. ``()`` is the linear model. None: three layers of 128 units, of 256
+        from 4,000 rows on.
     epochs : int, optional
-        How often the rows are gone through, at most. None: 100, fewer from 10,000 rows on.
+        How often a member goes through its rows, at most. None: what the preset
+        says (see `chainrule.estimators.recipe`), fewer from 10,000 rows on.
     learning_rate : float, optional
-        The highest rate of the schedule. None: 0.006.
+        The highest rate of the schedule. None: 0.0045.
     dropout : float, optional
-        The rate of dropout, from 0 to below 1. None: 0.1.
+        The rate of dropout, from 0 to below 1. None: 0.15.
+    n_members : int, optional
+        How many networks are trained, each with other validation rows and another start; predictions come
+        from the mean of their logits. None: as the preset has it, 1 for the linear model.
     validation_fraction : float, optional
-        The share of the rows that is set aside to say when to stop; 0 for none, and none is set aside where
-        that would be fewer than 5 rows. None: 0.15.
+        The share of the rows that each member sets aside to say when to stop; 0 for none, and none is set
+        aside where that would be fewer than 5 rows. None: 0.125.
     categorical_features : array_like, optional
         Names, indices or a mask of the columns to be taken as categories. None: found from the data.
     time_limit : float, optional
-        Seconds of training; then the best parameters so far are kept.
+        Seconds of training; then the best parameters so far are kept. The members share it; those that had
+        no time for an epoch are left out.
     random_state : int, RandomState or None, default None
         Where the start, the order of rows, dropout and the validation rows come from. None: other ones each
         time; ``seed_`` tells which.
@@ -365,7 +276,11 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         What logits are divided by, so that probabilities come true as often as they say; found on the rows
         that were set aside, 1 without any. Set it to 1 for the probabilities of the network itself.
     network_, theta_, encoder_, history_
-        The network, its parameters θ, how the table becomes numbers, and what happened in the training.
+        The network, the parameters θ of the first member, how the table becomes numbers, and what happened
+        in the first member's training.
+    n_members_, other_thetas_, other_histories_
+        How many members there are, and θ and history of the others, (n_members − 1, n_parameters); the last
+        two are there when there are others.
     best_epoch_, stopped_by_, engine_, n_threads_, seed_, n_rows_, target_name_
         The epoch that was kept, why the training ended, what computed, and from what.
     n_features_in_, feature_names_in_
@@ -444,14 +359,14 @@ class TabularRegressor(PredictiveNumbers, RegressorMixin, TabularEstimator):  # 
         "quantile", "poisson", "negative_binomial", "gamma", "tweedie" or "weibull". "auto": Poisson (N8) for
         counts, that is whole numbers ≥ 0 of more than two values, at least a quarter of them 0; else Normal
         (N5). A scale that is given is in standard deviations of y where y is standardised.
-    hidden, epochs, learning_rate, dropout, validation_fraction, categorical_features, time_limit, \
-    random_state, n_threads, verbose
+    preset, hidden, epochs, learning_rate, dropout, n_members, validation_fraction, categorical_features, \
+    time_limit, random_state, n_threads, verbose
         As in `TabularClassifier`.
 
     Attributes
     ----------
-    network_, theta_, encoder_, history_, best_epoch_, stopped_by_, engine_, n_threads_, seed_, n_rows_, \
-    target_name_, n_features_in_, feature_names_in_
+    network_, theta_, n_members_, other_thetas_, other_histories_, encoder_, history_, best_epoch_, \
+    stopped_by_, engine_, n_threads_, seed_, n_rows_, target_name_, n_features_in_, feature_names_in_
         As in `TabularClassifier`.
     dispersion_, kept_aside_
         σ² of "normal" and φ of "tweedie" by the rows set aside, and what `predict_interval` needs of these.

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score, r2_score
 
 from chainrule.errors import InputError
-from chainrule.estimators.base import NetworkEstimator
 from chainrule.estimators.calibration import checked_coverage, fitted_temperature
+from chainrule.estimators.ensemble import EnsembleEstimator
 from chainrule.estimators.predictive import (
     KeptAside,
     concordance,
@@ -25,6 +25,7 @@ from chainrule.likelihoods import Bernoulli, Categorical
 from chainrule.network import checked_weight
 
 if TYPE_CHECKING:
+    from chainrule.estimators.members import HeldOut
     from chainrule.estimators.targets import Classes, Scaling
     from chainrule.likelihoods.distributions import Distribution
     from chainrule.training.batches import Data
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.floating[Any]]
 
 
-class Predictive(NetworkEstimator):
+class Predictive(EnsembleEstimator):
     """What the classifier and the regressor share; they say how logits make a distribution."""
 
     target_: Any
@@ -42,7 +43,9 @@ class Predictive(NetworkEstimator):
     predict: Callable[..., NDArray[Any]]
 
     def _scales(self) -> NDArray[np.float64]:
-        return self.network_.scales(self.theta_).astype(np.float64)
+        """Return the likelihood's learned numbers (n_scales,), the mean over the members."""
+        scales = np.array([self.network_.scales(theta) for theta in self._thetas()], dtype=np.float64)
+        return np.asarray(scales.mean(axis=0))
 
     def _moved_logits(self, X: Array, offset: Array | None) -> Array:
         """Return the logits (n_rows, n_logits) of checked rows, and of checked offsets to them."""
@@ -132,18 +135,17 @@ class PredictiveClasses(Predictive):
         super()._check_restored()
         self._require_restored("temperature_", float, lambda it: 0 < it < math.inf)
 
-    def _calibrate(self, kept_aside: "Data | None", data: "Data") -> None:  # noqa: ARG002 (for the regressor)
-        """Find the temperature on the rows that the fit kept aside; an order of classes has none."""
+    def _calibrate(self, held_out: "HeldOut | None", data: "Data") -> None:  # noqa: ARG002 (for the regressor)
+        """Find the temperature on the rows that members held out; an order of classes has none."""
         self.temperature_ = 1.0
         likelihood = self.network_.likelihood
-        if kept_aside is None or not isinstance(likelihood, Bernoulli | Categorical):
+        if held_out is None or not isinstance(likelihood, Bernoulli | Categorical):
             return
         if isinstance(likelihood, Categorical):
             # smoothing is a means of training; what is asked for here is what comes true
             likelihood = Categorical(likelihood.n_classes, class_weight=likelihood.class_weight)
-        logits = self._moved_logits(kept_aside.X, kept_aside.offset)
-        target = likelihood.prepare(kept_aside.y)
-        self.temperature_ = fitted_temperature(likelihood, logits, target, kept_aside.weight)
+        target = likelihood.prepare(held_out.data.y)
+        self.temperature_ = fitted_temperature(likelihood, held_out.logits, target, held_out.data.weight)
 
     def score(
         self,
@@ -176,16 +178,16 @@ class PredictiveNumbers(Predictive):
         self._require_restored("kept_aside_", KeptAside | None, lambda it: it is None or it.suits(likelihood))
         self._require_restored("dispersion_", np.ndarray | None, lambda it: it is None or (it > 0).all())
 
-    def _calibrate(self, kept_aside: "Data | None", data: "Data") -> None:
-        """Keep what the rows that were kept aside (else those that were learned) say about the errors."""
-        rows = data if kept_aside is None else kept_aside
-        logits = self._moved_logits(rows.X, rows.offset)
+    def _calibrate(self, held_out: "HeldOut | None", data: "Data") -> None:
+        """Keep what the rows that members held out (else those that were learned) say about the errors."""
+        rows = data if held_out is None else held_out.data
+        logits = self._moved_logits(rows.X, rows.offset) if held_out is None else held_out.logits
         y = self.target_.columns(rows.y)
         self.dispersion_ = None
         if has_measured_dispersion(self.network_.likelihood):
             mean = self._wide_mean(logits)
             self.dispersion_ = measured_dispersion(self.network_.likelihood, mean, y, rows.weight)
-        self.kept_aside_ = None if kept_aside is None else KeptAside(logits, y, rows.weight)
+        self.kept_aside_ = None if held_out is None else KeptAside(logits, y, rows.weight)
 
     def _wide_mean(self, logits: Array) -> NDArray[np.float64]:
         mean = self.network_.likelihood.mean(logits.astype(np.float64), self._scales())

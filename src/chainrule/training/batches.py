@@ -44,7 +44,7 @@ def batch_totals(weight: Array | None, order: Rows, batch_size: int) -> NDArray[
 
 
 def split_validation(
-    n_rows: int, fraction: float, seed: int, stratify: ArrayLike | None = None
+    n_rows: int, fraction: float, seed: int, stratify: ArrayLike | None = None, part: int = 0
 ) -> tuple[Rows, Rows]:
     """Split the numbers of rows at random into training and validation rows.
 
@@ -60,6 +60,9 @@ def split_validation(
         Classes. Each then gives about the same share of its rows, and each that has two rows or more
         keeps at least one in the training rows. When hardly any class has two rows, fewer validation
         rows are taken.
+    part : int, default 0
+        Parts 0, 1, … have validation rows of their own, until every row that may be one has been it; then
+        they come again.
 
     Returns
     -------
@@ -96,8 +99,9 @@ def split_validation(
     rank[grouped] = np.arange(n_rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     share = (rank + 0.5) / sizes[number]
     last = rank == sizes[number] - 1  # what stays in training
-    n_validation = max(1, min(round(fraction * n_rows), n_rows - int(last.sum())))
-    chosen = np.lexsort((share, last))[:n_validation]
+    candidates = np.lexsort((share, last))[: max(1, n_rows - int(last.sum()))]
+    n_validation = max(1, min(round(fraction * n_rows), len(candidates)))
+    chosen = np.take(candidates, np.arange(part * n_validation, (part + 1) * n_validation), mode="wrap")
     in_validation = np.zeros(n_rows, dtype=bool)
     in_validation[shuffled[chosen]] = True
     return np.flatnonzero(~in_validation), np.flatnonzero(in_validation)

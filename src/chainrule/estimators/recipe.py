@@ -1,0 +1,84 @@
+"""The recipes of the Tabular estimators: everything that a fit without arguments decides, in one place.
+
+They were found on rows that were set aside from the training rows of some twenty data sets, never on test
+rows (``benchmarks/accuracy.py --inner``).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Preset = Literal["fast", "default", "best"]
+LINEAR_L2 = 1e-4  # the linear model is fitted by L-BFGS, under a light penalty
+LINEAR_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a table becomes an ensemble of networks.
+
+    Parameters
+    ----------
+    n_members : int
+        How many networks there are; predictions are made from the mean of their logits.
+    epochs : int
+        How often a member goes through its rows, up to 10,000 of them; ever less for more rows.
+    width : int
+        Units of each of the three hidden layers.
+    activation : str, default "silu"
+        Their activation.
+    dropout : float, default 0.15
+        The rate of dropout behind each of them.
+    n_ramps : int, default 32
+        How many ramps between quantiles stand beside each number (N30).
+    learning_rate : float, default 0.0045
+        The highest rate of the schedule.
+    beta_2 : float, default 0.95
+        How slowly AdamW's second moment forgets: with few steps it must be quick.
+    weight_decay : float, default 0.1
+        AdamW's.
+    clip_norm : float, default 1.0
+        The largest norm of a gradient.
+    validation_fraction : float, default 0.125
+        The share of the rows that a member sets aside to say when to stop; other rows for each member.
+    """
+
+    n_members: int
+    epochs: int
+    width: int
+    activation: str = "silu"
+    dropout: float = 0.15
+    n_ramps: int = 32
+    learning_rate: float = 4.5e-3
+    beta_2: float = 0.95
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0
+    validation_fraction: float = 0.125
+
+    def epochs_for(self, n_rows: int) -> int:
+        """Return how often the rows are gone through: from 10,000 on the time grows with their root."""
+        shrink = math.sqrt(10_000 / max(n_rows, 10_000))
+        return max(min(self.epochs, FEWEST_EPOCHS), round(self.epochs * shrink))
+
+
+FEWEST_EPOCHS = 10
+# From so many rows on a member has more to learn than narrow layers hold, and there are fewer of them.
+MANY_ROWS = 4000
+# preset → the recipe for few rows, and for many
+RECIPES: dict[Preset, tuple[Recipe, Recipe]] = {
+    "fast": (Recipe(n_members=2, epochs=60, width=128), Recipe(n_members=1, epochs=36, width=256)),
+    "default": (Recipe(n_members=8, epochs=60, width=128), Recipe(n_members=3, epochs=40, width=256)),
+    "best": (Recipe(n_members=24, epochs=100, width=128), Recipe(n_members=8, epochs=60, width=256)),
+}
+
+
+def recipe_for(preset: Preset, n_rows: int) -> Recipe:
+    """Return the recipe of a preset for a table of so many rows."""
+    return RECIPES[preset][n_rows >= MANY_ROWS]
+
+
+def batch_size_for(n_rows: int) -> int:
+    """Return a power of two that grows with the rows: 32 up to 3,600 of them, 512 from 30,000 on."""
+    return int(2 ** np.clip(round(math.log2(max(n_rows, 1) / 80)), 5, 9))

@@ -1,0 +1,205 @@
+"""The members of an ensemble: which rows they have, what they are averaged to, and how they end."""
+
+import threading
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_friedman1
+
+import chainrule as cr
+from chainrule import InputError, TabularClassifier, TabularRegressor
+from chainrule.estimators import members as members_module
+from chainrule.estimators.members import Part, Plan
+from chainrule.estimators.recipe import MANY_ROWS, RECIPES, batch_size_for, recipe_for
+from chainrule.training import Training, split_validation
+from chainrule.training.batches import Data
+
+TARGETS = ("number", "numbers", "counts", "boolean", "three", "labels")
+
+
+def fitted(homes, target, **settings):
+    kind = TabularRegressor if target in ("number", "numbers", "counts") else TabularClassifier
+    model = kind(**{"hidden": (8,), "epochs": 3, "random_state": 0, "n_members": 3, **settings})
+    return model.fit(homes.table, homes.targets[target])
+
+
+def thetas(model):
+    return [model.theta_, *model.other_thetas_]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_predictions_come_from_the_mean_of_the_logits(homes, target):
+    model = fitted(homes, target)
+    assert model.n_members_ == 3
+    assert len({theta.tobytes() for theta in thetas(model)}) == 3
+    X = model.encoder_.transform(homes.table)
+    logits = np.mean([model.network_.forward(theta, X).astype(float) for theta in thetas(model)], axis=0)
+    if hasattr(model, "predict_proba"):
+        mean = model.network_.likelihood.mean(logits / model.temperature_)
+        np.testing.assert_allclose(model.predict_proba(homes.table)[:, -1], mean[:, -1], rtol=1e-6)
+    else:
+        expected = model.target_.decode(model.network_.likelihood.mean(logits))
+        np.testing.assert_allclose(model.predict(homes.table), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["number", "three"])
+def test_the_first_member_is_the_only_one_of_a_fit_with_one(homes, target):
+    one, three = fitted(homes, target, n_members=1), fitted(homes, target)
+    np.testing.assert_array_equal(one.theta_, three.theta_)
+    assert one.n_members_ == 1
+    assert not hasattr(one, "other_thetas_")
+    three.set_params(n_members=1).fit(homes.table, homes.targets[target])
+    assert three.n_members_ == 1  # the others are gone
+
+
+@pytest.mark.parametrize("target", ["number", "three"])
+def test_all_members_survive_a_file(homes, target, tmp_path):
+    model = fitted(homes, target)
+    model.save(tmp_path / "model.safetensors")
+    again = cr.load(tmp_path / "model.safetensors")
+    assert again.n_members_ == 3
+    assert [h.best_epoch for h in again.other_histories_] == [h.best_epoch for h in model.other_histories_]
+    for name in ("predict", "predict_proba")[: 1 + (target == "three")]:
+        np.testing.assert_array_equal(getattr(again, name)(homes.table), getattr(model, name)(homes.table))
+    again.other_thetas_ = again.other_thetas_[:, 1:]
+    with pytest.raises(InputError, match="other_thetas_ does not fit"):
+        again._check_restored()
+
+
+def test_as_many_members_as_the_preset_says(homes):
+    assert [RECIPES[preset][0].n_members for preset in RECIPES] == [2, 8, 24]
+    for preset in ("fast", "default", "best"):
+        model = fitted(homes, "number", preset=preset, n_members=None, epochs=1)
+        assert model.n_members_ == RECIPES[preset][0].n_members
+    linear = fitted(homes, "number", hidden=(), n_members=None, epochs=None)
+    assert linear.n_members_ == 1
+    assert linear.encoder_.n_inputs < model.encoder_.n_inputs  # it has no ramps: it is linear
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 5])
+@pytest.mark.parametrize("n_rows", [20, 57, 200])
+def test_every_row_that_may_be_held_out_is_before_one_comes_again(n_rows, n_classes):
+    classes = np.random.default_rng(1).integers(0, n_classes, n_rows)
+    parts = [split_validation(n_rows, 0.1, 3, classes, part) for part in range(10)]
+    assert {len(held_out) for _, held_out in parts} == {round(0.1 * n_rows)}
+    for learned, held_out in parts:
+        np.testing.assert_array_equal(np.sort(np.concatenate([learned, held_out])), np.arange(n_rows))
+        assert set(classes[learned]) == set(classes)
+    times = np.bincount(np.concatenate([held_out for _, held_out in parts]), minlength=n_rows)
+    never = times == 0
+    assert never.sum() <= n_classes  # of each class one row is always learned from
+    assert np.ptp(times[~never]) <= 1
+
+
+def plan_for(n_rows=60, n_members=3, eval_set=None, **settings):
+    X, y = make_friedman1(n_rows, random_state=0)
+    data = Data(X.astype(np.float32), y[:, None].astype(np.float32) / 10, None)
+    network = cr.Network(10, [cr.Dense(4)], likelihood=cr.likelihoods.Normal())
+    parts = [Part(None, None)] * n_members
+    if eval_set is None:
+        parts = [Part(*split_validation(n_rows, 0.2, 0, None, k)) for k in range(n_members)]
+    return Plan(network, Training(epochs=2, seed=5, **settings), data, parts, eval_set)
+
+
+def test_held_out_rows_come_with_the_logits_of_members_that_have_not_seen_them():
+    plan = plan_for(n_members=8)  # 8 · 12 rows: most of the 60 are held out twice
+    members = plan.fit()
+    found = plan.held_out(members)
+    seen = dict(zip(map(bytes, found.data.X), found.logits, strict=True))
+    assert len(seen) == len(found.data.X) > 50
+    for row, x in enumerate(plan.data.X):
+        by = [member.theta for member in members if row in member.part.held_out]
+        if by:
+            expected = np.mean([plan.network.forward(theta, x[None])[0] for theta in by], axis=0)
+            np.testing.assert_allclose(seen[bytes(x)], expected, rtol=1e-5)
+        else:
+            assert bytes(x) not in seen
+
+
+def test_without_held_out_rows_there_are_none():
+    plan = plan_for()
+    nothing = Plan(plan.network, plan.settings, plan.data, [Part(None, None)], None)
+    assert nothing.held_out(nothing.fit()) is None
+
+
+def test_an_eval_set_is_held_out_from_all_members():
+    X, y = make_friedman1(9, random_state=1)
+    rows = Data(X.astype(np.float32), y[:, None].astype(np.float32) / 10, None)
+    plan = plan_for(eval_set=rows)
+    members = plan.fit()
+    found = plan.held_out(members)
+    expected = np.mean([plan.network.forward(member.theta, rows.X) for member in members], axis=0)
+    np.testing.assert_allclose(found.logits, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
+def test_members_do_not_depend_on_who_is_trained_beside_them(n_threads):
+    alone = plan_for(n_members=4, n_threads=1).fit()
+    together = plan_for(n_members=4, n_threads=n_threads).fit()
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.theta, other.theta)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_members_without_time_are_left_out(n_threads):
+    members = plan_for(n_members=5, n_threads=n_threads, time_limit=1e-9).fit()
+    assert len(members) == 1  # somebody has to predict
+    assert members[0].history.stopped_by == "time"
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_ends_all_members_and_keeps_what_they_have(n_threads, monkeypatch):
+    begun = threading.Event()
+    train = members_module.train
+
+    def interrupted(*args, callbacks, **kwargs):
+        def callback(report):
+            if n_threads == 1 and report.record.epoch == 2:
+                raise KeyboardInterrupt
+            begun.set()
+
+        return train(*args, callbacks=[callback, *callbacks], **kwargs)
+
+    class Future:
+        """Ctrl-C comes while the first one is waited for."""
+
+        asked = 0
+
+        def __init__(self, future):
+            self.future = future
+
+        def result(self):
+            Future.asked += 1
+            if Future.asked == 1:
+                assert begun.wait(60)
+                raise KeyboardInterrupt
+            return self.future.result()
+
+    class Pool(members_module.ThreadPoolExecutor):
+        def submit(self, *args):
+            return Future(super().submit(*args))
+
+    monkeypatch.setattr(members_module, "train", interrupted)
+    monkeypatch.setattr(members_module, "ThreadPoolExecutor", Pool)
+    plan = plan_for(n_members=4, n_threads=n_threads)
+    long = Plan(plan.network, Training(epochs=10**6, n_threads=n_threads), plan.data, plan.parts, None)
+    members = long.fit()
+    assert {member.history.stopped_by for member in members} == {"interrupt"}
+    assert 1 <= len(members) <= n_threads
+    assert all(member.history.best_epoch >= 1 for member in members)
+
+
+@pytest.mark.parametrize("preset", RECIPES)
+def test_a_table_of_many_rows_has_its_own_recipe(preset):
+    few, many = RECIPES[preset]
+    assert recipe_for(preset, MANY_ROWS - 1) is few
+    assert recipe_for(preset, MANY_ROWS) is many
+
+
+@pytest.mark.parametrize("preset", RECIPES)
+def test_the_time_grows_at_most_with_the_rows(preset):
+    sizes = [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000]
+    epochs = [recipe_for(preset, n).epochs_for(n) for n in sizes]
+    assert (np.diff(epochs) <= 0).all()
+    assert epochs[-1] == 10
+    assert [batch_size_for(n) for n in sizes] == [32, 32, 128, 512, 512, 512]
