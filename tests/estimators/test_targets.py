@@ -3,11 +3,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from chainrule import InputError, TabularClassifier, TabularRegressor
+from chainrule import InputError, TabularRegressor
 from chainrule.estimators.choice import likelihood_of_numbers
 from chainrule.estimators.targets import LOCATIONS, Classes, Scaling, read_target
 from chainrule.likelihoods import Bernoulli, Categorical, Gamma, Laplace, Normal, Poisson, Quantile
-from chainrule.training.batches import Data
 
 RNG = np.random.default_rng(0)
 
