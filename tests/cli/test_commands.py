@@ -325,7 +325,7 @@ def test_inspect_says_what_is_in_a_model_file(run, homes, target):
     assert f"{model.network_.n_parameters:,} in float32" in shown
     for column in model.encoder_.columns:
         assert re.search(rf"{re.escape(column.name)} +│ {column.kind} ", shown)
-    assert "1: mish" in shown
+    assert "1: silu" in shown
     for label in getattr(model, "classes_", []):
         assert str(label) in shown
 

@@ -41,7 +41,7 @@ def target(table):
 
 @pytest.fixture(scope="module")
 def regressor(table, target):
-    return cr.TabularRegressor(hidden=(8, 4), epochs=3, random_state=0).fit(table, target)
+    return cr.TabularRegressor(hidden=(8, 4), epochs=3, random_state=0, n_members=1).fit(table, target)
 
 
 def traced_and_problem(make_problem, likelihood, hidden, outputs=1):
@@ -186,7 +186,7 @@ def test_classifiers_are_traced_to_the_class_that_they_predict(table, target, cl
         np.digitize(target, np.quantile(target, [0.4, 0.6, 0.8])) % classes
     ]
     for model, X in (
-        (cr.TabularClassifier(hidden=(6,), epochs=3, random_state=0), table),
+        (cr.TabularClassifier(hidden=(6,), epochs=3, random_state=0, n_members=1), table),
         (
             cr.MLPClassifier([6], solver="lbfgs", max_iter=20, random_state=0),
             table[["rooms", "old"]].astype(float),
@@ -208,9 +208,9 @@ def test_several_labels_and_several_numbers():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(60, 3))
     labels, numbers = (X[:, :2] > 0).astype(int), X[:, :2] @ rng.normal(size=(2, 2))
-    classifier = cr.TabularClassifier(hidden=(4,), epochs=3, random_state=0).fit(X, labels)
+    classifier = cr.TabularClassifier(hidden=(4,), epochs=3, random_state=0, n_members=1).fit(X, labels)
     assert cr.trace(classifier, X[0], labels[0]).predicted == tuple(classifier.predict(X[:1])[0].tolist())
-    regressor = cr.TabularRegressor(hidden=(4,), epochs=3, random_state=0).fit(X, numbers)
+    regressor = cr.TabularRegressor(hidden=(4,), epochs=3, random_state=0, n_members=1).fit(X, numbers)
     assert cr.trace(regressor, X[0], numbers[0]).predicted == pytest.approx(
         tuple(regressor.predict(X[:1])[0]), rel=1e-4
     )

@@ -75,7 +75,7 @@ def price(homes):
 
 @pytest.fixture(scope="session")
 def regressor(homes, price):
-    return cr.TabularRegressor(hidden=(24, 6), epochs=3, random_state=0).fit(homes, price)
+    return cr.TabularRegressor(hidden=(24, 6), epochs=3, random_state=0, n_members=1).fit(homes, price)
 
 
 @pytest.fixture(scope="session")
@@ -83,4 +83,4 @@ def classifier(homes, price):
     labels = np.array(["cheap", HOSTILE, "dear", "mad"])[
         np.digitize(price, np.quantile(price, [0.3, 0.6, 0.8]))
     ]
-    return cr.TabularClassifier(hidden=(5,), epochs=3, random_state=0).fit(homes, labels)
+    return cr.TabularClassifier(hidden=(5,), epochs=3, random_state=0, n_members=1).fit(homes, labels)

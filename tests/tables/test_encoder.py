@@ -507,7 +507,7 @@ def test_impossible_categorical_features(features, message):
     assert str(error.value).startswith(message)
 
 
-def test_ramps_are_missing_with_the_number_and_end_where_the_knots_end():  # N30
+def test_ramps_are_missing_with_the_number_and_end_where_the_knots_end():  # N25
     encoder = TableEncoder(n_ramps=4).fit([[1.0], [2.0], [4.0], [None]])
     assert encoder.input_names == ("x0", "x0 from 1 to 2", "x0 from 2 to 4", "x0 is missing")
     X = encoder.transform([[-np.inf], [1.0], [1.5], [3.0], [np.inf], [None]], "float64")

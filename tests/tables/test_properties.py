@@ -99,7 +99,7 @@ def test_numbers_keep_their_order(numbers):
     st.lists(st.floats(allow_nan=False), min_size=1, max_size=9),
     st.integers(4, 20),
 )
-def test_ramps_add_up_to_the_interpolation_between_the_knots(numbers, others, n_ramps):  # N30
+def test_ramps_add_up_to_the_interpolation_between_the_knots(numbers, others, n_ramps):  # N25
     column = np.array(numbers)[:, None]
     assume(len(np.unique(column)) > 2)
     encoder = TableEncoder(n_ramps=n_ramps).fit(column)

@@ -32,7 +32,7 @@ class Recipe:
     dropout : float, default 0.15
         The rate of dropout behind each of them.
     n_ramps : int, default 32
-        How many ramps between quantiles stand beside each number (N30).
+        How many ramps between quantiles stand beside each number (N25).
     learning_rate : float, default 0.0045
         The highest rate of the schedule.
     beta_2 : float, default 0.95

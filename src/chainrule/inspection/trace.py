@@ -301,7 +301,7 @@ def trace(
     Parameters
     ----------
     model : Network, MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
-        A network, or a fitted model.
+        A network, or a fitted model; of several members the first is traced.
     row : table of one row, mapping of column names to cells, or array_like (n_columns,)
         The row: ``table.iloc[[17]]`` or ``table.iloc[17]`` of a table, or its numbers (n_inputs,).
     y : number, class, or array_like (n_outputs,)

@@ -41,7 +41,7 @@ class TableEncoder:
         Columns that are categories although they hold numbers or dates: their names, their places from
         0, or a mask with an entry for every column.
     n_ramps : int, default 0
-        How many ramps between quantiles (N30) stand beside a number at most; fewer where all columns
+        How many ramps between quantiles (N25) stand beside a number at most; fewer where all columns
         together would have more than 1024, or fill more than 2²⁷ cells.
 
     Attributes

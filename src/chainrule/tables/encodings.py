@@ -60,7 +60,7 @@ class Number:
     range (Holzmüller, Grinsztajn & Steinwart, "Better by default", NeurIPS 2024). What is missing is filled
     with the median, so it is 0; ±inf are ±3, where the clipping ends.
 
-    Between knots κ_0 < κ_1 < … the number has ramps beside it (N30): ramp t rises from −½ at κ_{t−1} to ½ at
+    Between knots κ_0 < κ_1 < … the number has ramps beside it (N25): ramp t rises from −½ at κ_{t−1} to ½ at
     κ_t and is flat elsewhere; missing is 0. With them a first layer can bend at every knot (Gorishniy,
     Rubachev & Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022).
 
@@ -133,7 +133,7 @@ class Number:
             out[:, 0] = z
         for t, (low, high) in enumerate(pairwise(self.knots), start=1):
             ramp = np.clip(numbers, low, high)  # first: nothing overflows between two knots
-            ramp = (0.5 * ramp - 0.5 * low) / (0.5 * high - 0.5 * low) - HALF_RAMP  # N30
+            ramp = (0.5 * ramp - 0.5 * low) / (0.5 * high - 0.5 * low) - HALF_RAMP  # N25
             ramp[missing] = 0.0
             out[:, t] = ramp
 

@@ -237,7 +237,7 @@ const traceMath = (() => {
   function encodeNumber(value, settings) {
     const inputs = settings.scale > 0 ? [value === null ? 0 : clipped(value, settings)] : [];
     const knots = settings.knots ?? [];
-    for (let t = 1; t < knots.length; t++) { // N30: ramps from −½ to ½ between neighbouring knots
+    for (let t = 1; t < knots.length; t++) { // N25: ramps from −½ to ½ between neighbouring knots
       const [low, high] = [knots[t - 1], knots[t]];
       const share = (0.5 * Math.min(Math.max(value, low), high) - 0.5 * low) / (0.5 * high - 0.5 * low);
       inputs.push(value === null ? 0 : share - 0.5);
