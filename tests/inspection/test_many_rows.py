@@ -30,7 +30,7 @@ def price(frame):
 
 @pytest.fixture(scope="module")
 def tabular(frame, price):
-    return cr.TabularRegressor(hidden=(8,), epochs=15, random_state=0).fit(frame, price)
+    return cr.TabularRegressor(hidden=(8,), epochs=15, random_state=0, n_members=1).fit(frame, price)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_gradients_are_the_mean_norm_of_each_rows_trace(tabular, frame, price, k
     model, y = tabular, price
     if kind == "classifier":
         y = np.digitize(price, [-2, 2])
-        model = cr.TabularClassifier(hidden=(6,), epochs=3, random_state=0).fit(frame, y)
+        model = cr.TabularClassifier(hidden=(6,), epochs=3, random_state=0, n_members=1).fit(frame, y)
     frame, y = frame[:30], np.asarray(y)[:30]
     found = column_importances(model, frame, y, method="gradient")
     norms = np.zeros(3)
@@ -107,7 +107,9 @@ def test_the_same_seed_gives_the_same_importances(tabular, frame, price):
 
 
 def test_the_health_of_each_layer_is_that_of_the_traces(tabular, frame, price):
-    model = cr.TabularRegressor(hidden=(cr.Dense(9, "relu"), cr.Dense(5, "tanh")), epochs=3, random_state=0)
+    model = cr.TabularRegressor(
+        hidden=(cr.Dense(9, "relu"), cr.Dense(5, "tanh")), epochs=3, random_state=0, n_members=1
+    )
     model.fit(frame, price)
     traces = [cr.trace(model, frame.iloc[k], price[k]) for k in range(len(frame))]
     found = health(model, frame, price)

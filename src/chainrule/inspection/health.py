@@ -63,7 +63,7 @@ def health(model: Any, X: Any, y: ArrayLike) -> tuple[LayerHealth, ...]:
     Parameters
     ----------
     model : MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
-        Fitted.
+        Fitted; of several members the first is looked at.
     X : table or array_like, (n_rows, n_columns)
         The rows, as `predict` takes them.
     y : array_like, (n_rows,) or (n_rows, n_outputs)

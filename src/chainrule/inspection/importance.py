@@ -66,7 +66,7 @@ def column_importances(
     Parameters
     ----------
     model : MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
-        Fitted.
+        Fitted; of several members the first is looked at.
     X : table or array_like, (n_rows, n_columns)
         Rows that it has not learnt from are best.
     y : array_like, (n_rows,) or (n_rows, n_outputs)

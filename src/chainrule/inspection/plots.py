@@ -144,7 +144,7 @@ class GradientFlowDisplay(Display):
     >>> model = cr.TabularRegressor(hidden=(8, 8), epochs=5, random_state=0).fit(X, X[:, 0])
     >>> display = GradientFlowDisplay.from_estimator(model, X, X[:, 0])
     >>> [label.get_text().split() for label in display.ax_.get_xticklabels()]
-    [['1', 'mish'], ['2', 'mish'], ['3', 'logits']]
+    [['1', 'silu'], ['2', 'silu'], ['3', 'logits']]
     """
 
     def __init__(self, layers: Sequence[LayerHealth]) -> None:
