@@ -8,7 +8,7 @@ from sphinx.util.nodes import make_refnode
 import chainrule
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE))  # draw_losses.py, equation_links.py and run_examples.py
 from draw_losses import draw  # noqa: E402 (it stands beside this file)
 
 project = "chainrule"
@@ -17,15 +17,19 @@ copyright = "2026, the chainrule developers"
 version = release = chainrule.__version__
 
 extensions = [
+    "equation_links",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",  # for its role "autolink"
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery", "data"]
 html_theme = "furo"
 html_title = f"chainrule {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -38,6 +42,22 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autosummary_generate = False
 numpydoc_show_class_members = False  # they follow with their own docstrings
+
+# The examples are run by the build, from docs/gallery into docs/examples. One that fails, or warns, ends it.
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "examples",
+    "filename_pattern": r"[\\/]",  # all of them
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", "run_examples.refuse_warnings"),
+    "reset_modules_order": "both",
+    "doc_module": ("chainrule",),
+    "reference_url": {"chainrule": None},
+    "image_srcset": ["2x"],
+    "write_computation_times": False,  # times of a busy machine say nothing
+    "remove_config_comments": True,
+}
 
 
 def find_by_last_name(app, env, node, contnode):

@@ -156,7 +156,7 @@ class Architecture:
         return theta[self.dense[-1].stop :]
 
     def unpack(self, theta: Array) -> list[tuple[Array, Array | None]]:
-        """Return views (w_l, b_l) of θ, l = 1 … L; b_l is None where a layer has no bias (N3)."""
+        """N3: return views (w_l, b_l) of θ, l = 1 … L; b_l is None where a layer has no bias."""
         return [
             (
                 theta[layer.weight_start : layer.weight_stop].reshape(layer.units, layer.n_inputs),

@@ -74,7 +74,7 @@ class Distribution(ABC):
         return self.quantile([(1 - coverage) / 2, (1 + coverage) / 2])
 
     def sample(self, n: int = 1, seed: int | None = None) -> NDArray[Any]:
-        """Return n draws of each: (n, *shape). The same seed gives the same draws."""
+        """Return n draws of each: ``(n, *shape)``. The same seed gives the same draws."""
         return self._sample(n, np.random.default_rng(seed))
 
     def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:

@@ -77,8 +77,8 @@ class StudentT(ScaledOutputs):
 class Laplace(ScaledOutputs):
     """y ~ Laplace(s, b): least absolute deviations, and s is the median (N17).
 
-    Domain: finite numbers. Link: identity, ŷ = s. Loss of a row: Σ |y − s|/b + log b. Dropped: log 2 for each
-    output; log b where b is given.
+    Domain: finite numbers. Link: identity, ŷ = s. Loss of a row: ``Σ |y − s|/b + log b``. Dropped: log 2
+    for each output; log b where b is given.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Laplace(ScaledOutputs):
     dropped: ClassVar[str] = "log 2 for each output; log b where b is given"
 
     def terms(self, s: Array, t: Array, y: Array) -> tuple[Array, Array, Array]:
-        """N17: loss = |y − s| e^−t + t; ∂loss/∂s = ± e^−t, which at y = s is 0."""
+        """N17: ``loss = |y − s| e^−t + t``; ∂loss/∂s = ± e^−t, which at y = s is 0."""
         d, inverse = s - y, np.exp(-t)
         size = np.abs(times(d, inverse))
         return size + (0 if self.fixed else t), times(np.sign(d), inverse), 1 - size
@@ -120,9 +120,9 @@ class Laplace(ScaledOutputs):
 class Huber(ScaledOutputs):
     """Huber's density: normal in the middle, exponential in the tails (N18).
 
-    With z = (y − s)/σ the loss of an output is ½ z² for |z| ≤ δ and δ (|z| − ½ δ) beyond, plus log σ. Domain:
-    finite numbers. Link: identity, ŷ = s. Dropped: the constant in δ; log σ where σ is given. Huber (1964),
-    "Robust estimation of a location parameter".
+    With z = (y − s)/σ the loss of an output is ½ z² for ``|z| ≤ δ`` and ``δ (|z| − ½ δ)`` beyond, plus log σ.
+    Domain: finite numbers. Link: identity, ŷ = s. Dropped: the constant in δ; log σ where σ is given.
+    Huber (1964), "Robust estimation of a location parameter".
 
     Parameters
     ----------
