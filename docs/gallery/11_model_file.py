@@ -10,6 +10,7 @@ looked into, and is damaged on purpose.
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from safetensors.numpy import load_file
 from sklearn.datasets import load_wine
@@ -54,6 +55,17 @@ for (w, b), function in zip(net.unpack(theta.astype(float)), functions, strict=T
     S = by_hand @ w.T + b  # N1
     by_hand = cr.architecture.ACTIVATIONS[function].r(S)  # N2
 assert np.allclose(by_hand, logits, atol=1e-5)
+
+# %%
+# θ lies in the file as N3 has it: the weights of a layer row by row, then its biases.
+
+figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
+axes.plot(theta, ".", color="0.4", markersize=4)
+for layer in net.architecture.dense:
+    axes.axvspan(layer.weight_start, layer.weight_stop, color="C0", alpha=0.15, linewidth=0)
+    axes.axvspan(layer.weight_stop, layer.stop, color="C1", alpha=0.3, linewidth=0)
+axes.set(xlabel="place in θ: weights on blue, biases on orange", ylabel="value", xlim=(0, len(theta)))
+plt.show()
 
 # %%
 # When it is damaged
