@@ -61,7 +61,7 @@ def circle(axes, center, text, radius=0.42):
 
 
 def unit():
-    """One unit: what comes in, what goes out, and the signal that comes back."""
+    """Return one unit: what comes in, what goes out, and the signal that comes back."""
     figure, axes = blank(8, 3.3)
     for j, y in enumerate((2.7, 1.65, 0.6), start=1):
         axes.text(0.55, y, f"$x_{j}$", ha="center", va="center", fontsize=14)
@@ -84,7 +84,7 @@ def unit():
 
 
 def chain():
-    """The whole network: up on the left side of the arrows, down on the right."""
+    """Return the whole network: up through the layers, and back down."""
     figure, axes = blank(9, 2.3)
     names = ["$x=h_0$", "$h_1$", r"$\cdots$", "$h_{L-1}$", "$s=s_L$", "loss"]
     middles = [0.75 + 1.5 * i for i in range(6)]
@@ -107,7 +107,7 @@ def chain():
 
 
 def layer():
-    """One derivative comes into a layer from above, two leave it."""
+    """Return a layer on the way back: one derivative comes in from above, two leave it."""
     figure, axes = blank(8, 3.2)
     box(axes, (4, 1.55), r"$\delta_l=\partial\mathrm{loss}/\partial s_l$", (2.1, 0.8))
     arrow(axes, (4, 2.85), (4, 2.05), DOWN, "N9", (0.35, 0))

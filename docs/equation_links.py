@@ -1,4 +1,4 @@
-"""A Sphinx extension: every number N1, N2, … leads from the pages to the notes, and from the notes to the code.
+"""A Sphinx extension: every number N1, N2, … leads to the notes, and from the notes to the lines of code.
 
 A line computes an equation if its comment, or its function's docstring, begins with the number: ``# N1``. The
 pages of these files are made here, with an anchor for each line, so that the site needs no other one.
