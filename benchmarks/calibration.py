@@ -6,6 +6,7 @@ Each fit is appended to the results at once, so that a run that was stopped goes
 import argparse
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 import chainrule
 from accuracy_runs import protocol_of
-from measuring import ROOT, processor, versions
+from measuring import ROOT, processor
 
 NUMBERS = (
     "abalone",
@@ -84,7 +85,7 @@ def measure(dataset: str, seed: int, shared: Path, n_threads: int | None) -> Res
         "dataset": dataset,
         "seed": seed,
         "n_test": len(test),
-        "chainrule": versions()["chainrule"],
+        "chainrule": f"{chainrule.__version__} ({revision()})",
         "processor": processor(),
     }
     if task == "regression":
@@ -92,6 +93,13 @@ def measure(dataset: str, seed: int, shared: Path, n_threads: int | None) -> Res
     else:
         result |= probabilities(model, X.iloc[test], y[test])
     return result
+
+
+def revision() -> str:
+    """Return the revision of the chainrule that is measured, "?" where it comes from no repository."""
+    command = ["git", "-C", str(Path(chainrule.__file__).parent), "describe", "--always", "--dirty"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else "?"
 
 
 def intervals(model: Any, X: Any, y: NDArray[np.float64]) -> Result:

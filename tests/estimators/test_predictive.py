@@ -32,6 +32,7 @@ from chainrule.likelihoods import (
     Tweedie,
     Weibull,
 )
+from chainrule.likelihoods.distributions import Mixture
 
 N_ROWS = 240
 
@@ -676,3 +677,25 @@ def test_several_labels_with_missing_entries_are_a_bernoulli_each():
     assert model.predict(table).shape == (N_ROWS, 2)
     with pytest.raises(InputError, match="the others must be 0 or 1"):
         TabularClassifier().fit(table, labels * 2)
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if name != "tweedie"])
+def test_survival_is_what_the_cdf_leaves_and_goes_on_where_that_is_1(name):
+    table, y, _ = draw(name)
+    distribution = model_for(name).fit(table, y).predict_distribution(table)
+    for q in (0.1, 0.5, 0.99):
+        at = distribution.quantile(q)
+        left = 1 - distribution.cdf(at)
+        np.testing.assert_allclose(np.exp(distribution.log_survival(at)), left, rtol=1e-6, atol=1e-12)
+        twice = Mixture([distribution, distribution], [1, 3])
+        np.testing.assert_allclose(twice.log_survival(at), distribution.log_survival(at), rtol=1e-9)
+    if name == "weibull":
+        shape, scale = np.exp(-distribution_shape(distribution)), distribution.quantile(1 - np.exp(-1))
+        far = 20 * scale
+        np.testing.assert_allclose(distribution.log_survival(far), -(20.0**shape), rtol=1e-6)
+
+
+def distribution_shape(distribution):
+    """Return log σ of a Weibull distribution from two of its quantiles."""
+    low, high = distribution.quantile([1 - np.exp(-1), 1 - np.exp(-np.e)]).T
+    return np.log(np.log(high / low))
