@@ -511,3 +511,24 @@ def test_a_name_in_the_current_folder(tmp_path, monkeypatch):
     model.save("model.safetensors")
     np.testing.assert_array_equal(cr.load("model.safetensors").predict(X), model.predict(X))
     assert [path.name for path in Path().iterdir()] == ["model.safetensors"]
+
+
+class Shifted(cr.likelihoods.Likelihood):
+    """Least squares, written as a person would."""
+
+    name = "shifted"
+
+    def loss_and_gradient(self, logits, y):
+        return 0.5 * ((logits - y) ** 2).sum(axis=1), logits - y
+
+
+def test_a_likelihood_of_ones_own_is_given_when_the_file_is_loaded(tmp_path):
+    X = np.linspace(-1, 1, 60)[:, None]
+    model = cr.TabularRegressor(likelihood=Shifted(), epochs=2, random_state=0).fit(X, X[:, 0])
+    path = tmp_path / "own.safetensors"
+    model.save(path)
+    again = cr.load(path, likelihood=Shifted())
+    assert np.array_equal(again.predict(X), model.predict(X))
+    for wrong, said in [(None, "none was given"), (Normal(), r"Normal\(n_outputs=1\) was given")]:
+        with pytest.raises(InputError, match=rf"author's own, 'shifted': give it, .*{said}"):
+            cr.load(path, likelihood=wrong)

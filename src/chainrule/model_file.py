@@ -110,13 +110,15 @@ def _checksum(description: str, arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], *, likelihood: Likelihood | None = None) -> Any:
     """Return the fitted estimator in a model file; its predictions are the same bits as before.
 
     Parameters
     ----------
     path : str or path
         A file that ``save`` of an estimator has written.
+    likelihood : Likelihood, optional
+        The one of a person's own that the model was fitted with: the file has its name, but not its code.
 
     Raises
     ------
@@ -124,6 +126,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         When there is no such file.
     ModelFileError
         When it is damaged, of another kind, or of a newer format.
+    InputError
+        When the model has a likelihood of a person's own and another one is given, or none.
 
     Examples
     --------
@@ -137,6 +141,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     True
     """
     description, arrays = _read(path)
+    description = _with_own_likelihood(description, likelihood)
     try:
         kind = ESTIMATORS[description["estimator"]]
         parameters = {key: _decode(value, arrays) for key, value in description["parameters"].items()}
@@ -218,11 +223,31 @@ def _layer_of(value: dict[str, Any]) -> Layer:
 
 
 def _likelihood(likelihood: Likelihood) -> dict[str, Any]:
+    if LIKELIHOODS.get(likelihood.name) is not type(likelihood):
+        return {"own_likelihood": likelihood.name}
     return {"name": likelihood.name, "settings": _settings(likelihood.settings())}
 
 
-def _likelihood_of(value: dict[str, Any]) -> Likelihood:
+def _likelihood_of(value: dict[str, Any] | Likelihood) -> Likelihood:
+    if isinstance(value, Likelihood):
+        return value
     return LIKELIHOODS[value["name"]](**value["settings"])
+
+
+def _with_own_likelihood(value: Any, given: Likelihood | None) -> Any:
+    """Return the description with the likelihood that was given where it names one of a person's own."""
+    if isinstance(value, list):
+        return [_with_own_likelihood(item, given) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"own_likelihood"}:
+        if given is None or given.name != value["own_likelihood"]:
+            raise InputError(
+                f"The model has a likelihood of its author's own, {value['own_likelihood']!r}: give it, "
+                f"load(path, likelihood=…); {'none' if given is None else repr(given)} was given."
+            )
+        return given
+    return {key: _with_own_likelihood(item, given) for key, item in value.items()}
 
 
 def _encode(value: Any, name: str, arrays: Arrays) -> Any:

@@ -1,4 +1,4 @@
-"""Predictive distributions: against the loss, against each other's functions, and against SciPy's integrals."""
+"""Predictive distributions: against the loss, each other's functions, and SciPy's integrals."""
 
 import numpy as np
 import pytest
@@ -82,11 +82,16 @@ def test_the_moments_are_the_integrals_of_the_quantiles(predicted):
     levels = (np.arange(400) + 0.5) / 400
     quantiles = np.moveaxis(distribution.quantile(levels), -1, 0)
     mean, variance = quantiles.mean(axis=0), quantiles.var(axis=0)
-    heavy = 0.5 if likelihood.name == "student_t" else 0.15
     scale = np.sqrt(distribution.variance)
-    assert (np.abs(mean - distribution.mean) < 0.05 * (1 + scale)).all()
-    assert (np.abs(variance - distribution.variance) < heavy * (0.1 + distribution.variance) * 2).all()
-    if likelihood.n_columns == distribution.mean.size / len(z):
+    ordinary = scale < 4  # of heavy tails, few levels miss much
+    assert ordinary.any()
+    assert (np.abs(mean - distribution.mean) < 0.05 * (1 + scale))[ordinary].all()
+    apart = np.abs(variance - distribution.variance)
+    assert (apart < 0.3 * (0.1 + distribution.variance))[ordinary].all()
+    if likelihood.name not in {
+        "categorical",
+        "ordinal",
+    } and likelihood.n_columns == distribution.mean.size / len(z):
         np.testing.assert_allclose(likelihood.mean(z).ravel(), distribution.mean.ravel(), rtol=1e-9)
 
 
@@ -144,10 +149,10 @@ def test_a_mixture_of_counts_has_whole_quantiles():
         (lambda d: d.quantile(1.5), "levels of quantiles must be at least 0 and at most 1"),
         (lambda d: d.interval(1.0), "it must be above 0 and below 1"),
         (lambda d: d.pmf(0.0), "ask for pdf or logpdf"),
-        (lambda d: Mixture([]), "at least one component"),
+        (lambda _: Mixture([]), "at least one component"),
         (lambda d: Mixture([d], [-1.0]), "a finite number ≥ 0 for each component"),
         (lambda d: Mixture([d, Poisson().distribution(np.zeros((1, 1)))]), "all discrete or none"),
-        (lambda d: Poisson().distribution(np.zeros((1, 1))).pdf(1.0), "ask for pmf or logpmf"),
+        (lambda _: Poisson().distribution(np.zeros((1, 1))).pdf(1.0), "ask for pmf or logpmf"),
     ],
 )
 def test_what_cannot_be_asked_is_an_error(call, message):

@@ -77,8 +77,9 @@ class TweedieDistribution(Distribution):
 
     def _quantile(self, q: Array) -> Array:
         """Halve the span between 0 and a point beyond the quantile."""
-        lower, upper = np.zeros(self.shape), np.maximum(self.mu, np.finfo(np.float64).tiny)
-        inside = (q < 1) & np.isfinite(self.mu)
+        at_zero = q <= np.exp(-self.rate)
+        inside = ~at_zero & (q < 1) & np.isfinite(self.mu)
+        lower, upper = np.zeros(self.shape), np.where(inside, self.mu, 0.0)
         while (short := inside & (self.cdf(upper) < q)).any():
             grown = np.where(short, 2 * upper, upper)
             if (grown == upper).all() or not np.isfinite(grown).all():
@@ -91,7 +92,7 @@ class TweedieDistribution(Distribution):
                 break
             enough = self.cdf(middle) >= q
             upper, lower = np.where(moving & enough, middle, upper), np.where(moving & ~enough, middle, lower)
-        return np.where(q <= np.exp(-self.rate), 0.0, np.where(inside, upper, np.inf))
+        return np.where(at_zero, 0.0, np.where(inside, upper, np.inf))
 
     def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
         numbers = rng.poisson(self.rate, size=(n, *self.shape))
