@@ -8,6 +8,7 @@ training part, never on the protocol's test rows: all choices of a recipe are ma
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,6 +21,8 @@ from accuracy_runs import MODELS, Job, read_peers, run
 from measuring import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
+# Libraries read these when they are loaded, and the processes inherit them.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def main() -> int:
 
 def finished(jobs: Sequence[Job], shared: Path, n_processes: int) -> Iterator[dict[str, object]]:
     """Yield the row of each job as it is done; a new process for each, so that none sees another's state."""
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     with ProcessPoolExecutor(n_processes, get_context("spawn"), max_tasks_per_child=1) as pool:
         futures = {pool.submit(run, job, shared): job for job in jobs}
         for future in as_completed(futures):
@@ -105,9 +109,9 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--models",
         nargs="+",
-        default=["chainrule"],
+        default=["fast", "default", "best"],
         help=f"of {', '.join(MODELS)}, or MODULE:FUNCTION, which is called with task and seed "
-        "(default: chainrule)",
+        "(default: the three presets)",
     )
     parser.add_argument("--sets", nargs="+", help="names of data sets (default: those of the peers)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of split and model (default: 0)")

@@ -3,22 +3,24 @@
 import csv
 import importlib
 import importlib.util
-import os
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from chainrule.estimators.recipe import Preset  # chainrule is imported by the process that runs it
+
 Task = Literal["regression", "binary", "multiclass"]
 Estimator = Any  # fit(X, y), predict(X), and predict_proba(X) and classes_ for classes
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,6 @@ def row_numbers(n_rows: int, job: Job, protocol: ModuleType) -> tuple[NDArray[An
 
 def run(job: Job, shared: Path) -> dict[str, object]:
     """Fit and score one estimator; return the row for the results."""
-    for name in ONE_THREAD:
-        os.environ[name] = "1"  # read when a library is loaded: its module is imported below
     protocol = protocol_of(shared)
     X, y, task = protocol.load(shared / "data" / f"{job.dataset}.parquet")
     train, scored = row_numbers(len(X), job, protocol)
@@ -119,12 +119,12 @@ def make_estimator(name: str, task: Task, seed: int) -> Estimator:
     return getattr(importlib.import_module(module), function)(task, seed)
 
 
-def chainrule_of(task: Task, seed: int) -> Estimator:
-    """Return TabularRegressor or TabularClassifier with its defaults."""
+def chainrule_of(task: Task, seed: int, preset: "Preset" = "default") -> Estimator:
+    """Return TabularRegressor or TabularClassifier with the defaults of a preset."""
     import chainrule  # noqa: PLC0415 (each process imports what it runs)
 
     kind = chainrule.TabularRegressor if task == "regression" else chainrule.TabularClassifier
-    return kind(random_state=seed, n_threads=1)
+    return kind(preset=preset, random_state=seed, n_threads=1)
 
 
 def lightgbm_of(task: Task, seed: int) -> Estimator:
@@ -153,7 +153,9 @@ def linear_of(task: Task, seed: int) -> Estimator:  # noqa: ARG001 (as the other
 
 
 MODELS: dict[str, Callable[[Task, int], Estimator]] = {
-    "chainrule": chainrule_of,
+    "fast": partial(chainrule_of, preset="fast"),
+    "default": chainrule_of,
+    "best": partial(chainrule_of, preset="best"),
     "lightgbm": lightgbm_of,
     "linear": linear_of,
 }
