@@ -9,6 +9,7 @@ import chainrule as cr
 from chainrule.inspection import (
     GradientFlowDisplay,
     ImportanceDisplay,
+    IntervalDisplay,
     TrainingCurvesDisplay,
     column_importances,
     health,
@@ -99,3 +100,19 @@ def test_a_fit_without_epochs_has_no_curve(data):
     mlp.loss_curve_ = []
     with pytest.raises(cr.InputError, match="no record of epochs"):
         TrainingCurvesDisplay.from_estimator(mlp)
+
+
+def test_intervals_are_those_of_the_model_in_the_order_of_its_predictions(model, data):
+    display = IntervalDisplay.from_estimator(model, *data, coverage=0.5)
+    X, y = data
+    order = np.argsort(model.predict(X), kind="stable")
+    lower, upper = model.predict_interval(X, 0.5).T
+    lines = lines_of(display.ax_)
+    np.testing.assert_allclose(lines["actual"][:, 1], y[order])
+    np.testing.assert_allclose(lines["prediction"][:, 1], model.predict(X)[order])
+    (band,) = display.ax_.collections
+    ends = band.get_paths()[0].get_extents()
+    assert (ends.y0, ends.y1) == pytest.approx((lower.min(), upper.max()))
+    assert display.held == np.mean((lower <= y) & (y <= upper))
+    with pytest.raises(cr.InputError, match="gives no intervals"):
+        IntervalDisplay.from_estimator(cr.MLPRegressor(), X, y)

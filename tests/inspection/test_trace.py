@@ -11,6 +11,7 @@ import chainrule as cr
 from chainrule.architecture import ACTIVATIONS
 
 SHARE_OF_SLOPE = 0.25
+ONE_MEMBER = {"n_members": 1} if "n_members" in cr.TabularRegressor().get_params() else {}
 HIDDEN = [
     (),
     (cr.Dense(4, "tanh"),),
@@ -214,6 +215,21 @@ def test_several_labels_and_several_numbers():
     assert cr.trace(regressor, X[0], numbers[0]).predicted == pytest.approx(
         tuple(regressor.predict(X[:1])[0]), rel=1e-4
     )
+
+
+def test_each_member_is_traced_with_its_own_parameters(table, target):
+    model = cr.TabularRegressor(hidden=(4,), epochs=2, random_state=0, **ONE_MEMBER).fit(table, target)
+    model.other_thetas_ = np.stack([2 * model.theta_, -model.theta_])
+    for member, theta in enumerate((model.theta_, *model.other_thetas_)):
+        traced = cr.trace(model, table.iloc[0], target[0], member=member)
+        alone = cr.trace(model.network_, traced.x, traced.target.y[0], theta=theta)
+        np.testing.assert_array_equal(traced.gradient, alone.gradient)
+        assert f"This is member {member} of 3" in str(traced)
+    with pytest.raises(cr.InputError, match="there are 3; give a whole number from 0 to 2"):
+        cr.trace(model, table.iloc[0], target[0], member=3)
+    del model.other_thetas_
+    with pytest.raises(cr.InputError, match="there is one member, 0"):
+        cr.trace(model, table.iloc[0], target[0], member=1)
 
 
 BAD = [

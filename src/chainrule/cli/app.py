@@ -258,6 +258,9 @@ def trace(
         Path | None,
         typer.Option(metavar="FILE", help="The page to write.", show_default="no page"),
     ] = None,
+    member: Annotated[
+        int, typer.Option(min=0, help="Which member of the model, counted from 0; most have several.")
+    ] = 0,
     learning_rate: Annotated[
         float | None,
         typer.Option(
@@ -272,7 +275,7 @@ def trace(
     """
     from chainrule.cli import looking  # noqa: PLC0415 (heavy: help and version do without)
 
-    looking.trace(model, data, row, html, learning_rate)
+    looking.trace(model, data, row, html, member, learning_rate)
 
 
 @app.command(epilog=_examples("chainrule report houses.safetensors test.csv --html report.html"))

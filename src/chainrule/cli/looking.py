@@ -22,7 +22,9 @@ PAGE_ENDINGS = (".html", ".htm")
 MOST_NAMED = 8  # classes, in a line
 
 
-def trace(model_path: Path, data: Path, row: int, html: Path | None, learning_rate: float | None) -> None:
+def trace(
+    model_path: Path, data: Path, row: int, html: Path | None, member: int, learning_rate: float | None
+) -> None:
     """Do ``chainrule trace``."""
     if html is not None:
         require_writable(html, PAGE_ENDINGS)
@@ -43,7 +45,7 @@ def trace(model_path: Path, data: Path, row: int, html: Path | None, learning_ra
         )
     if hasattr(model, "classes_"):  # a class may be text in one file and a number in another
         value = model.classes_[class_numbers(np.array([value]), model.classes_)[0]]
-    traced = chainrule.trace(model, inputs.slice(row, 1), value, learning_rate=learning_rate)
+    traced = chainrule.trace(model, inputs.slice(row, 1), value, member=member, learning_rate=learning_rate)
     console.say(str(traced))
     if html is not None:
         write_trace(html, traced)

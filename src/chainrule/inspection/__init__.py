@@ -3,7 +3,12 @@
 from chainrule.inspection.gradient_check import GradientCheck, LayerCheck, gradient_check
 from chainrule.inspection.health import LayerHealth, health
 from chainrule.inspection.importance import Importances, column_importances
-from chainrule.inspection.plots import GradientFlowDisplay, ImportanceDisplay, TrainingCurvesDisplay
+from chainrule.inspection.plots import (
+    GradientFlowDisplay,
+    ImportanceDisplay,
+    IntervalDisplay,
+    TrainingCurvesDisplay,
+)
 from chainrule.inspection.representation import layer_rows
 from chainrule.inspection.rows import ColumnOfRow, Row, TargetOfRow
 from chainrule.inspection.trace import LayerTrace, Quantity, Trace, trace
@@ -14,6 +19,7 @@ __all__ = [
     "GradientFlowDisplay",
     "ImportanceDisplay",
     "Importances",
+    "IntervalDisplay",
     "LayerCheck",
     "LayerHealth",
     "LayerTrace",

@@ -29,6 +29,8 @@ class EncodedRows:
         The targets, as the likelihood prepared them.
     columns : tuple of (str, slice)
         Each column that has inputs, and which columns of X they are.
+    model : NetworkEstimator
+        The model.
     """
 
     network: Network
@@ -36,10 +38,14 @@ class EncodedRows:
     X: Array
     y: NDArray[Any]
     columns: tuple[tuple[str, slice], ...]
+    model: NetworkEstimator
 
     def loss(self, X: Array) -> float:
-        """Return the mean loss of the targets with other rows."""
-        return self.network.engine().loss(self.theta, X, self.y, None)
+        """Return the mean loss of the targets with other rows, of a model's members together."""
+        scales = self.model._scales() if hasattr(self.model, "_scales") else self.network.scales(self.theta)
+        likelihood = self.network.likelihood
+        top = likelihood.extended(self.model._logits(X).astype(np.float64), scales)
+        return float(likelihood.loss_and_gradient(top, self.y)[0].mean())
 
 
 def encoded_rows(model: Any, X: Any, y: Any) -> EncodedRows:
@@ -69,4 +75,4 @@ def encoded_rows(model: Any, X: Any, y: Any) -> EncodedRows:
     columns = tuple(
         (name, slice(end - count, end)) for name, count, end in zip(names, counts, ends, strict=True) if count
     )
-    return EncodedRows(network, theta, np.ascontiguousarray(rows), prepared, columns)
+    return EncodedRows(network, theta, np.ascontiguousarray(rows), prepared, columns, model)

@@ -66,7 +66,7 @@ def column_importances(
     Parameters
     ----------
     model : MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
-        Fitted; of several members the first is looked at.
+        Fitted.
     X : table or array_like, (n_rows, n_columns)
         Rows that it has not learnt from are best.
     y : array_like, (n_rows,) or (n_rows, n_outputs)
@@ -74,7 +74,8 @@ def column_importances(
     method : {"permutation", "gradient"}, default "permutation"
         "permutation": by how much the mean loss grows when the column's cells change places among the rows
         (Breiman, 2001, "Random Forests"). "gradient": the mean over the rows of ‖∂loss/∂x_c‖, x_c being the
-        inputs that the column became (N10); it says how the loss answers to a small change.
+        inputs that the column became (N10), of the first member; it says how the loss answers to a small
+        change.
     n_repeats : int, default 5
         How often each column is permuted.
     random_state : int, default 0

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.errors import InputError
+from chainrule.estimators.targets import read_target
 from chainrule.inspection.health import LayerHealth, health
 from chainrule.inspection.importance import Importances, Method, column_importances
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's blue, vermilion and green: people who are colour-blind tell them apart.
-BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+# Okabe & Ito's blue and vermilion: people who are colour-blind tell them apart.
+BLUE, VERMILION = "#0072B2", "#D55E00"
 MOST_BARS = 20
 
 
@@ -234,4 +235,84 @@ class ImportanceDisplay(Display):
         axes.set_yticks(np.arange(len(order)), [found.names[c] for c in order])
         what = "mean ‖∂loss/∂x‖" if found.method == "gradient" else "growth of the loss when it is permuted"
         axes.set(xlabel=what)
+        return self
+
+
+class IntervalDisplay(Display):
+    """Prediction intervals beside what was true, the rows in the order of their predictions.
+
+    Parameters
+    ----------
+    actual, predicted : array_like, (n_rows,)
+        In the units of y.
+    interval : array_like, (n_rows, 2)
+        Lower and upper ends.
+    coverage : float
+        The share of rows that the intervals are to hold.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule.inspection import IntervalDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 1))
+    >>> y = X[:, 0] + rng.normal(size=300)
+    >>> model = cr.TabularRegressor(hidden=(8,), epochs=5, random_state=0).fit(X, y)
+    >>> display = IntervalDisplay.from_estimator(model, X, y, coverage=0.8)
+    >>> display.ax_.get_ylabel()
+    'target'
+    """
+
+    def __init__(self, actual: ArrayLike, predicted: ArrayLike, interval: ArrayLike, coverage: float) -> None:
+        self.actual, self.predicted, self.interval = map(np.asarray, (actual, predicted, interval))
+        self.coverage = coverage
+
+    @property
+    def held(self) -> float:
+        """The share of rows whose target lies in its interval."""
+        lower, upper = self.interval.T
+        return float(np.mean((lower <= self.actual) & (self.actual <= upper)))
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, *, coverage: float = 0.9, ax: "Axes | None" = None
+    ) -> Self:
+        """Draw the intervals of a fitted regressor of one target.
+
+        Parameters
+        ----------
+        estimator : TabularRegressor
+            Fitted.
+        X, y
+            Rows and targets, as its `score` takes them.
+        coverage : float, default 0.9
+            As in `predict_interval`.
+        ax : matplotlib.axes.Axes, optional
+            Where to; None for a new figure.
+
+        Raises
+        ------
+        InputError
+            When the model has no intervals, or several targets.
+        """
+        if not hasattr(estimator, "predict_interval"):
+            raise InputError(f"{type(estimator).__name__} gives no intervals; TabularRegressor does.")
+        interval = estimator.predict_interval(X, coverage)
+        actual, _ = read_target(y)
+        if interval.ndim != 2 or actual.ndim != 1:
+            raise InputError("Intervals are drawn for one target: this model has several.")
+        return cls(actual, estimator.predict(X), interval, coverage).plot(ax)
+
+    def plot(self, ax: "Axes | None" = None) -> Self:
+        """Draw on the axes, or on those of a new figure."""
+        axes = self._axes(ax)
+        order = np.argsort(self.predicted, kind="stable")
+        places = np.arange(1, len(order) + 1)
+        lower, upper = self.interval[order].T
+        label = f"interval for {100 * self.coverage:g} %, holds {100 * self.held:.1f} %"
+        axes.fill_between(places, lower, upper, color=BLUE, alpha=0.25, linewidth=0, label=label)
+        axes.plot(places, self.predicted[order], color=BLUE, label="prediction")
+        axes.plot(places, self.actual[order], linestyle="none", marker=".", color=VERMILION, label="actual")
+        axes.set(xlabel="rows, by their prediction", ylabel="target")
+        axes.legend()
         return self

@@ -93,12 +93,17 @@ class Row:
         The row.
     target : TargetOfRow
         Its target.
+    member, n_members : int
+        Of a model with several members, whose predictions come from the mean of their logits, which one it
+        is, from 0, and how many there are.
     """
 
     network: Network
     theta: Array
     columns: tuple[ColumnOfRow, ...]
     target: TargetOfRow
+    member: int = 0
+    n_members: int = 1
 
     @property
     def x(self) -> Array:
@@ -111,8 +116,14 @@ class Row:
         return tuple(name for column in self.columns for name in column.input_names)
 
 
-def read_row(model: Any, row: Any, y: Any, theta: Array | None) -> Row:
+def read_row(model: Any, row: Any, y: Any, theta: Array | None, member: int) -> Row:
     """Return the row as the model's network sees it; raise InputError where it cannot be read."""
+    thetas = [getattr(model, "theta_", theta), *getattr(model, "other_thetas_", ())]
+    if not isinstance(member, int | np.integer) or not 0 <= member < len(thetas):
+        raise InputError(
+            f"member={member!r}: there {'is one member, 0' if len(thetas) == 1 else f'are {len(thetas)}'}; "
+            f"give a whole number from 0 to {len(thetas) - 1}."
+        )
     if isinstance(model, Network):
         if theta is None:
             raise InputError(
@@ -129,7 +140,7 @@ def read_row(model: Any, row: Any, y: Any, theta: Array | None) -> Row:
     check_is_fitted(model, "theta_")
     target = _target_of_model(model, y)
     columns = _encoded(model.encoder_, row) if hasattr(model, "encoder_") else _plain(model, row)
-    return Row(model.network_, model.theta_, columns, target)
+    return Row(model.network_, thetas[member], columns, target, int(member), len(thetas))
 
 
 def _row_of_network(network: Network, theta: Array, row: Any, y: Any) -> Row:

@@ -282,6 +282,11 @@ class Trace:
             f"A step of η = {number(self.learning_rate)} takes the loss of this row "
             f"from {number(self.loss)} to {number(self.loss_after)}."
         )
+        if self.row.n_members > 1:
+            last += (
+                f" This is member {self.row.member} of {self.row.n_members}, from 0; the model predicts from "
+                "the mean of their logits."
+            )
         return "\n".join(
             [
                 *aligned(("column", "value", "kind", "inputs"), columns),
@@ -294,20 +299,28 @@ class Trace:
 
 
 def trace(
-    model: Any, row: Any, y: Any, *, theta: Array | None = None, learning_rate: float | None = None
+    model: Any,
+    row: Any,
+    y: Any,
+    *,
+    theta: Array | None = None,
+    member: int = 0,
+    learning_rate: float | None = None,
 ) -> Trace:
     """Return every quantity of the notes for one row: N1 to N13, with this row's numbers.
 
     Parameters
     ----------
     model : Network, MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
-        A network, or a fitted model; of several members the first is traced.
+        A network, or a fitted model.
     row : table of one row, mapping of column names to cells, or array_like (n_columns,)
         The row: ``table.iloc[[17]]`` or ``table.iloc[17]`` of a table, or its numbers (n_inputs,).
     y : number, class, or array_like (n_outputs,)
         The row's target, as the model or the network's likelihood takes it.
     theta : (n_parameters,), float32 or float64, optional
         θ of a network; a fitted model has its own.
+    member : int, default 0
+        Which member is traced, of a model that has several.
     learning_rate : float, optional
         η of the step of descent, above 0. None: the largest of 1, 0.5, 0.2, 0.1, … that keeps at least a
         quarter of what the slope promises.
@@ -344,7 +357,7 @@ def trace(
     """
     if learning_rate is not None and not 0 < learning_rate < np.inf:
         raise InputError(f"learning_rate={learning_rate!r}: it must be a finite number above 0, or None.")
-    read = read_row(model, row, y, theta)
+    read = read_row(model, row, y, theta, member)
     network, start = read.network, read.theta.astype(np.float64)
     layers, loss, by_scales = _pass(network, start, read.x, read.target.y)
     if not np.isfinite(loss):

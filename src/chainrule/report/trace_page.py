@@ -79,10 +79,17 @@ def lead_of(trace: Trace) -> str:
     """Return what the page is about, in a sentence."""
     layers = [f"{layer.n_inputs}" for layer in trace.network.architecture.dense]
     widths = " → ".join([*layers, str(trace.network.n_logits)])
+    row = trace.row
+    member = (
+        f" This is member {row.member} of {row.n_members}, from 0; the model predicts from the mean of "
+        "their logits."
+        if row.n_members > 1
+        else ""
+    )
     return (
         f"{len(trace.columns)} columns, a network of {widths} units with "
         f"{trace.network.n_parameters:,} parameters, {trace.likelihood!r}. "
-        "Follow one row up to its prediction, and its error back down to every input."
+        f"Follow one row up to its prediction, and its error back down to every input.{member}"
     )
 
 
