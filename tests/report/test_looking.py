@@ -37,7 +37,9 @@ def test_the_importances_are_those_of_the_function_most_important_first(model, d
 
 def test_the_health_has_a_line_for_each_layer(model, data):
     (table,) = health_of_the_network(model, *data).blocks
-    assert [row[0] for row in table.rows] == ["1, mish", "2, mish", "3, the logits"]
+    below, above, _ = model.network_.architecture.dense
+    expected = [f"1, {below.activation}", f"2, {above.activation}", "3, the logits"]
+    assert [row[0] for row in table.rows] == expected
     assert [row[1] for row in table.rows] == ["8", "4", "1"]
 
 
