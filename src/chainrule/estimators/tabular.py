@@ -242,8 +242,8 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         follows. ``()`` is the linear model. None: three layers of 128 units, of 256
         from 4,000 rows on.
     epochs : int, optional
-        How often a member goes through its rows, at most. None: what the preset
-        says (see `chainrule.estimators.recipe`), fewer from 10,000 rows on.
+        How often a member goes through its rows, at most. None: 60 by default, 40 from 4,000
+        rows on, and fewer from 10,000 on.
     learning_rate : float, optional
         The highest rate of the schedule. None: 0.0045.
     dropout : float, optional
