@@ -150,7 +150,7 @@ def errors(evaluation: Evaluation, target: str) -> Section:
 
 def _errors_of_numbers(actual: NDArray[Any], predicted: NDArray[Any], target: str) -> Section:
     if not len(actual):
-        return Section("Predictions on held-out rows", ("Every one of these times is censored.",))
+        return Section("Predictions", ("Every one of these times is censored.",))
     residual = actual - predicted
     shown = min(len(actual), figures.MOST_POINTS)
     some = f"{shown:,} of the rows, drawn at random" if shown < len(actual) else "every row"
