@@ -2,12 +2,12 @@
 From a line to a network
 ========================
 
-One table, three models. Linear regression, logistic regression and a network are the same equations with
-another top or another number of layers: N1 to N4 go up, one of N5 to N8 stands on top, N9 to N12 come
-down.
+One table, three models. Linear regression, logistic regression and a network are the
+same equations with another top or another number of layers: N1 to N4 go up, one of N5
+to N8 stands on top, N9 to N12 come down.
 
-The table counts the bicycles that were rented in Washington, D.C., hour by hour. Four of its columns will
-do here.
+The table counts the bicycles that were rented in Washington, D.C., hour by hour. Four
+of its columns will do here.
 """
 
 from importlib.resources import files
@@ -24,7 +24,9 @@ hours = pd.read_parquet(files("chainrule") / "data" / "bike_sharing_hour.parquet
 hours = hours.sample(4000, random_state=0)
 columns = ["hour", "temperature", "humidity", "workingday"]
 table = hours[columns].to_numpy(dtype=float)
-X = (table - table.mean(axis=0)) / table.std(axis=0)  # a network wants numbers of about one size
+X = (table - table.mean(axis=0)) / table.std(
+    axis=0
+)  # a network wants numbers of about one size
 y = hours["rentals"].to_numpy(dtype=float) / 100  # in hundreds
 learn, held_out = slice(0, 3000), slice(3000, None)
 
@@ -32,8 +34,9 @@ learn, held_out = slice(0, 3000), slice(3000, None)
 # A line
 # ------
 #
-# No hidden layer, and the normal distribution on top (N5): that is linear regression. L-BFGS takes the
-# gradient of all rows and goes down to the minimum. It is the minimum that the normal equations give.
+# No hidden layer, and the normal distribution on top (N5): that is linear regression.
+# L-BFGS takes the gradient of all rows and goes down to the minimum. It is the minimum
+# that the normal equations give.
 
 line = cr.Network(n_inputs=4, likelihood=cr.likelihoods.Normal())
 start = line.initial_parameters(seed=0, dtype="float64")
@@ -50,8 +53,8 @@ print(pd.Series(weight[0], columns).round(3).to_string())
 # Yes or no
 # ---------
 #
-# Was it a busy hour? Only the top changes, to the Bernoulli distribution (N6), and what goes down is
-# again the residual y − ŷ. That is logistic regression.
+# Was it a busy hour? Only the top changes, to the Bernoulli distribution (N6), and what
+# goes down is again the residual y − ŷ. That is logistic regression.
 
 busy = (y > 2).astype(float)
 logistic = cr.Network(n_inputs=4, likelihood=cr.likelihoods.Bernoulli())
@@ -64,17 +67,22 @@ def accuracy(network, theta):
     return np.mean((probability > 0.5) == busy[held_out])
 
 
-print(f"logistic regression is right about {accuracy(logistic, fitted_logistic.theta):.1%} of the hours")
+print(
+    f"logistic regression is right about {accuracy(logistic, fitted_logistic.theta):.1%} of the hours"
+)
 
 # %%
 # Hidden layers
 # -------------
 #
-# Now two layers go in between. Both tops stay as they are, and so do the equations. There is no formula
-# for the minimum any more, so the descent (N13) goes through the rows in mini-batches.
+# Now two layers go in between. Both tops stay as they are, and so do the equations.
+# There is no formula for the minimum any more, so the descent (N13) goes through the
+# rows in mini-batches.
 
 layers = [cr.Dense(32, "tanh"), cr.Dense(32, "tanh")]
-steps = Training(optimizer=Adam(learning_rate=0.01), schedule=OneCycle(), epochs=60, batch_size=64)
+steps = Training(
+    optimizer=Adam(learning_rate=0.01), schedule=OneCycle(), epochs=60, batch_size=64
+)
 
 
 def fit_network(likelihood, target):
@@ -86,15 +94,20 @@ def fit_network(likelihood, target):
 
 numbers, theta = fit_network(cr.likelihoods.Normal(), y)
 classes, theta_of_classes = fit_network(cr.likelihoods.Bernoulli(), busy)
-print(f"the network is right about {accuracy(classes, theta_of_classes):.1%} of the hours")
-assert accuracy(classes, theta_of_classes) > accuracy(logistic, fitted_logistic.theta) + 0.05
+print(
+    f"the network is right about {accuracy(classes, theta_of_classes):.1%} of the hours"
+)
+assert (
+    accuracy(classes, theta_of_classes)
+    > accuracy(logistic, fitted_logistic.theta) + 0.05
+)
 
 # %%
 # What the bend is for
 # --------------------
 #
-# Here are the mean counts of the hours of a working day. The line can only rise or fall with the hour.
-# The network bends (N2), and finds the way to work and the way home.
+# Here are the mean counts of the hours of a working day. The line can only rise or fall
+# with the hour. The network bends (N2), and finds the way to work and the way home.
 
 working = hours["workingday"].to_numpy(dtype=bool)[held_out]
 hour = table[held_out, 0].astype(int)
@@ -107,7 +120,12 @@ def by_hour(values):
 
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 axes.plot(by_hour(y[held_out]), "o", color="0.4", label="counted, rows held out")
-axes.plot(by_hour(line.predict(fitted_line.theta, X[held_out])), "--", color="C1", label="linear regression")
+axes.plot(
+    by_hour(line.predict(fitted_line.theta, X[held_out])),
+    "--",
+    color="C1",
+    label="linear regression",
+)
 axes.plot(by_hour(numbers.predict(theta, X[held_out])), color="C0", label="network")
 axes.set(xlabel="hour of a working day", ylabel="rentals, in hundreds")
 axes.legend()

@@ -2,8 +2,8 @@
 Watch a training, and take part in it
 =====================================
 
-`chainrule.training.train` goes through the rows epoch by epoch and writes down what happened. Callbacks
-are called in between: to look, to record, to stop.
+`chainrule.training.train` goes through the rows epoch by epoch and writes down what
+happened. Callbacks are called in between: to look, to record, to stop.
 """
 
 import matplotlib.pyplot as plt
@@ -28,15 +28,18 @@ theta = net.initial_parameters(seed=0, dtype="float64")
 # A callback
 # ----------
 #
-# It gets the record of the epoch, and θ as it is now. This one notes the norm of each layer's weights.
-# One that returns True ends the training; the second one is content when 96 of 100 digits are right.
+# It gets the record of the epoch, and θ as it is now. This one notes the norm of each
+# layer's weights. One that returns True ends the training; the second one is content
+# when 96 of 100 digits are right.
 
 norms = []
 
 
 def note_norms(report):
     """Remember how long the weights of each layer are."""
-    norms.append([np.linalg.norm(weight) for weight, _ in report.network.unpack(report.theta)])
+    norms.append(
+        [np.linalg.norm(weight) for weight, _ in report.network.unpack(report.theta)]
+    )
 
 
 def content(report):
@@ -44,7 +47,9 @@ def content(report):
     return report.record.validation_metrics["accuracy"] >= 0.96
 
 
-settings = Training(optimizer=AdamW(learning_rate=0.01), epochs=60, batch_size=64, patience=15)
+settings = Training(
+    optimizer=AdamW(learning_rate=0.01), epochs=60, batch_size=64, patience=15
+)
 result = train(
     net,
     theta,
@@ -80,8 +85,8 @@ plt.show()
 # A loop of one's own
 # -------------------
 #
-# Who wants all of it in hand writes the loop. Momentum is two lines of N13, and an order of the rows is
-# one of NumPy.
+# Who wants all of it in hand writes the loop. Momentum is two lines of N13, and an
+# order of the rows is one of NumPy.
 
 rng = np.random.default_rng(0)
 own = net.initial_parameters(seed=0, dtype="float64")
@@ -98,14 +103,24 @@ print(f"{accuracy:.1%} of the other digits are right")
 assert accuracy > 0.9
 
 # %%
-# The same descent from `train`, and one with a schedule that raises the learning rate and takes it back.
+# The same descent from `train`, and one with a schedule that raises the learning rate
+# and takes it back.
 
 figure, axes = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 for label, settings in {
     "momentum": Training(optimizer=SGD(0.05, momentum=0.9), epochs=20, batch_size=60),
-    "AdamW, one cycle": Training(optimizer=AdamW(0.01), schedule=OneCycle(), epochs=20, batch_size=60),
+    "AdamW, one cycle": Training(
+        optimizer=AdamW(0.01), schedule=OneCycle(), epochs=20, batch_size=60
+    ),
 }.items():
-    run = train(net, theta, X[learn], y[learn], validation=(X[watch], y[watch]), settings=settings)
+    run = train(
+        net,
+        theta,
+        X[learn],
+        y[learn],
+        validation=(X[watch], y[watch]),
+        settings=settings,
+    )
     axes.plot(run.history.columns()["validation_loss"], label=label)
 axes.set(xlabel="epoch", ylabel="validation loss", yscale="log")
 axes.legend()

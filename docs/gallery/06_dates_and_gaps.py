@@ -2,8 +2,9 @@
 Dates and missing values
 ========================
 
-Carbon dioxide in the air over Mauna Loa, week by week from 1958 to 2001 (Keeling and Whorf, in
-statsmodels). A date is a column like any other, and gaps may stay where they are.
+Carbon dioxide in the air over Mauna Loa, week by week from 1958 to 2001 (Keeling and
+Whorf, in statsmodels). A date is a column like any other, and gaps may stay where they
+are.
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +20,8 @@ print(f"{weekly.isna().sum()} of {len(weekly)} weeks were not measured")
 # A table with gaps
 # -----------------
 #
-# A row is a week: its date, what was measured one and two weeks before and after it, and a year before.
-# Much of that is missing. Only the target has to be there.
+# A row is a week: its date, what was measured one and two weeks before and after it,
+# and a year before. Much of that is missing. Only the target has to be there.
 
 table = weekly.rename("measured").rename_axis("week").reset_index()
 for weeks in (-2, -1, 1, 2, -52):
@@ -36,8 +37,8 @@ model = cr.TabularRegressor(hidden=(64, 64), epochs=100, random_state=0)
 model.fit(inputs.loc[train], known.loc[train, "measured"])
 
 # %%
-# What became of the columns: a date gives several inputs, and a column with gaps has one more, which says
-# that there was one.
+# What became of the columns: a date gives several inputs, and a column with gaps has
+# one more, which says that there was one.
 
 print(*model.encoder_.input_names, sep="\n")
 
@@ -61,6 +62,10 @@ filled = model.predict(missing.drop(columns="measured"))
 figure, axes = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
 axes.plot(table["week"], table["measured"], color="0.5", linewidth=1, label="measured")
 axes.plot(missing["week"], filled, "o", color="C1", markersize=3, label="filled in")
-axes.set(xlim=(table["week"][0], table["week"][520]), ylim=(312, 326), ylabel="CO₂, parts per million")
+axes.set(
+    xlim=(table["week"][0], table["week"][520]),
+    ylim=(312, 326),
+    ylabel="CO₂, parts per million",
+)
 axes.legend()
 plt.show()

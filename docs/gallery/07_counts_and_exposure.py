@@ -2,9 +2,10 @@
 Claims: counts with an exposure
 ===============================
 
-How often do waves damage a ship? The table of McCullagh and Nelder (1989) has the incidents of 34 groups
-of ships, and for how many months each group was at sea: its exposure. Twice the months should bring about
-twice the incidents, so the mean is the months times a rate, and the rate is what is learned.
+How often do waves damage a ship? The table of McCullagh and Nelder (1989) has the
+incidents of 34 groups of ships, and for how many months each group was at sea: its
+exposure. Twice the months should bring about twice the incidents, so the mean is the
+months times a rate, and the rate is what is learned.
 """
 
 from pathlib import Path
@@ -22,9 +23,9 @@ ships = pd.read_csv(Path("..") / "data" / "ships.csv")
 print(ships.head())
 
 # %%
-# The rate is e\ :sup:`s`, so the mean is months · e\ :sup:`s` = e\ :sup:`s + log months`: the log of an
-# exposure is an *offset* of the logit. Without hidden layers, and with the Poisson distribution on top
-# (N8), this is the log-linear model.
+# The rate is e\ :sup:`s`, so the mean is months · e\ :sup:`s` = e\ :sup:`s + log
+# months`: the log of an exposure is an *offset* of the logit. Without hidden layers,
+# and with the Poisson distribution on top (N8), this is the log-linear model.
 
 X = pd.get_dummies(ships[["type", "built", "operated"]], drop_first=True, dtype=float)
 incidents = ships["incidents"].to_numpy(dtype=float)
@@ -39,27 +40,33 @@ fitted = train(rates, theta, X.to_numpy(), incidents, offset=offset, settings=ex
 # %%
 # A statistics package finds the same coefficients.
 
-glm = sm.GLM(incidents, sm.add_constant(X), family=sm.families.Poisson(), offset=offset[:, 0]).fit()
+glm = sm.GLM(
+    incidents, sm.add_constant(X), family=sm.families.Poisson(), offset=offset[:, 0]
+).fit()
 both = pd.DataFrame(
-    {"chainrule": [*bias, *weight[0]], "statsmodels": glm.params.to_numpy()}, index=glm.params.index
+    {"chainrule": [*bias, *weight[0]], "statsmodels": glm.params.to_numpy()},
+    index=glm.params.index,
 )
 print(both.round(5))
 assert np.allclose(both["chainrule"], both["statsmodels"], atol=1e-5)
 
 # %%
-# What a coefficient says: ships of type B have e\ :sup:`−0.54` = 0.58 times the incidents of those of
-# type A, with the same age and the same months.
+# What a coefficient says: ships of type B have e\ :sup:`−0.54` = 0.58 times the
+# incidents of those of type A, with the same age and the same months.
 #
 # A rate for every group
 # ----------------------
 #
-# The prediction for one month is the rate. Groups that were at sea for a short time show rates far from
-# the model's, by chance: the counts are small there.
+# The prediction for one month is the rate. Groups that were at sea for a short time
+# show rates far from the model's, by chance: the counts are small there.
 
 rate = np.exp(rates.forward(fitted.theta, X.to_numpy())[:, 0])
 figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
 size = 3 * np.sqrt(ships["months"])
 axes.scatter(1000 * rate, 1000 * incidents / ships["months"], s=size, alpha=0.6)
 axes.axline((0, 0), slope=1, color="0.6", linestyle="--")
-axes.set(xlabel="predicted incidents in 1000 months", ylabel="counted incidents in 1000 months")
+axes.set(
+    xlabel="predicted incidents in 1000 months",
+    ylabel="counted incidents in 1000 months",
+)
 plt.show()

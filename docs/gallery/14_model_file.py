@@ -2,9 +2,9 @@
 A model in a file
 =================
 
-A fitted model is one file of plain data: arrays, and a description. Nothing in it is executed when it is
-read, so the file of a stranger can be wrong, but do nothing. Here one goes to disk and comes back, is
-looked into, and is damaged on purpose.
+A fitted model is one file of plain data: arrays, and a description. Nothing in it is
+executed when it is read, so the file of a stranger can be wrong, but do nothing. Here
+one goes to disk and comes back, is looked into, and is damaged on purpose.
 """
 
 import tempfile
@@ -41,8 +41,8 @@ for name, array in load_file(path).items():  # any program that reads safetensor
 # The prediction without the model
 # --------------------------------
 #
-# With the arrays and N1 and N2 at hand, a network is a few products of matrices. This is all that another
-# program has to do.
+# With the arrays and N1 and N2 at hand, a network is a few products of matrices. This
+# is all that another program has to do.
 
 net, theta = again.network_, again.theta_
 H = again.encoder_.transform(wine)
@@ -62,9 +62,15 @@ assert np.allclose(by_hand, logits, atol=1e-5)
 figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
 axes.plot(theta, ".", color="0.4", markersize=4)
 for layer in net.architecture.dense:
-    axes.axvspan(layer.weight_start, layer.weight_stop, color="C0", alpha=0.15, linewidth=0)
+    axes.axvspan(
+        layer.weight_start, layer.weight_stop, color="C0", alpha=0.15, linewidth=0
+    )
     axes.axvspan(layer.weight_stop, layer.stop, color="C1", alpha=0.3, linewidth=0)
-axes.set(xlabel="place in θ: weights on blue, biases on orange", ylabel="value", xlim=(0, len(theta)))
+axes.set(
+    xlabel="place in θ: weights on blue, biases on orange",
+    ylabel="value",
+    xlim=(0, len(theta)),
+)
 plt.show()
 
 # %%
