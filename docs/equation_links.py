@@ -16,7 +16,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_for_filename
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("architecture", "likelihoods", "optimization", "engine")
+FOLDERS = ("architecture", "likelihoods", "optimization", "engine", "tables")
 NUMBER = re.compile(r"\bN([1-9]\d?)\b")
 MARK = re.compile(r'(?:"""|# |// )(N\d+(?:(?:, | and )N\d+)*)\b(?! to N)')
 EQUATION = re.compile(r"^\(n(\d+)\)=\n.*?^(?=\([\w-]+\)=$|#)", re.DOTALL | re.MULTILINE)

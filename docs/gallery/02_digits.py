@@ -27,9 +27,7 @@ model = cr.MLPClassifier(
     random_state=0,
 )
 model.fit(X_train, y_train)
-print(
-    f"{model.score(X_test, y_test):.1%} of the digits that it has not seen are read correctly"
-)
+print(f"{model.score(X_test, y_test):.1%} of the digits that it has not seen are read")
 assert model.score(X_test, y_test) > 0.95
 
 # %%

@@ -38,9 +38,8 @@ linear = sm.GLM(
     visits[learn], sm.add_constant(inputs[learn]), family=sm.families.Poisson()
 ).fit()
 mean = linear.predict(sm.add_constant(inputs[held_out]))
-print(
-    f"log-linear model, Poisson: {-sm.families.Poisson().loglike_obs(visits[held_out], mean).mean():.3f}"
-)
+log_p = sm.families.Poisson().loglike_obs(visits[held_out], mean)
+print(f"log-linear model, Poisson: {-log_p.mean():.3f}")
 price = {}
 for likelihood, model in models.items():
     predicted = model.predict_distribution(inputs[held_out])
@@ -73,7 +72,6 @@ plt.show()
 for likelihood, model in models.items():
     lower, upper = model.predict_interval(inputs[held_out], coverage=0.9).T
     inside = np.mean((lower <= visits[held_out]) & (visits[held_out] <= upper))
-    print(
-        f"{likelihood}: {inside:.1%} inside, mean width {np.mean(upper - lower):.1f} visits"
-    )
+    width = np.mean(upper - lower)
+    print(f"{likelihood}: {inside:.1%} inside, mean width {width:.1f} visits")
     assert inside > 0.85

@@ -88,7 +88,5 @@ for likelihood in (cr.likelihoods.Ordinal(7), cr.likelihoods.Categorical(7)):
         )
         layers = "one hidden layer" if hidden else "linear"
         loss = net.loss(run.theta, X[held_out], y[held_out])
-        print(
-            f"{likelihood.name}, {layers}: {loss:.3f} with {net.n_parameters} parameters"
-        )
+        print(f"{likelihood.name}, {layers}: {loss:.3f}, {net.n_parameters} parameters")
         assert loss < np.log(7)  # what equal probabilities would pay

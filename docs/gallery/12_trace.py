@@ -105,7 +105,10 @@ class Page:
         self.text = path.read_text(encoding="utf-8")
 
     def _repr_html_(self):
-        return f'<iframe title="the trace" width="100%" height="760" srcdoc="{escape(self.text)}"></iframe>'
+        size = 'width="100%" height="760"'
+        return (
+            f'<iframe title="the trace" {size} srcdoc="{escape(self.text)}"></iframe>'
+        )
 
 
 with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,8 @@ def run(command):
 
 
 run(
-    "chainrule fit hours.csv --target rentals --model bikes.safetensors --hidden 32,16 --epochs 40"
+    "chainrule fit hours.csv --target rentals --model bikes.safetensors "
+    "--hidden 32,16 --epochs 40"
 )
 run("chainrule report bikes.safetensors others.csv --html report.html")
 
@@ -57,7 +58,10 @@ class Page:
         self.text = path.read_text(encoding="utf-8")
 
     def _repr_html_(self):
-        return f'<iframe title="the report" width="100%" height="700" srcdoc="{escape(self.text)}"></iframe>'
+        size = 'width="100%" height="700"'
+        return (
+            f'<iframe title="the report" {size} srcdoc="{escape(self.text)}"></iframe>'
+        )
 
 
 report = Page(Path(folder.name) / "report.html")
