@@ -8,7 +8,7 @@ from sphinx.util.nodes import make_refnode
 import chainrule
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # draw_losses.py, equation_links.py and run_examples.py
+sys.path.insert(0, str(HERE))  # its neighbours
 from draw_losses import draw  # noqa: E402 (it stands beside this file)
 
 project = "chainrule"
@@ -55,7 +55,8 @@ sphinx_gallery_conf = {
     "doc_module": ("chainrule",),
     "reference_url": {"chainrule": None},
     "image_srcset": ["2x"],
-    "write_computation_times": False,  # times of a busy machine say nothing
+    "min_reported_time": 3600,  # times of a busy machine say nothing
+    "write_computation_times": False,
     "remove_config_comments": True,
 }
 

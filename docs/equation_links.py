@@ -1,59 +1,23 @@
 """A Sphinx extension: every number N1, N2, … leads to the notes, and from the notes to the lines of code.
 
-A line computes an equation if its comment, or its function's docstring, begins with the number: ``# N1``. The
-pages of these files are made here, with an anchor for each line, so that the site needs no other one.
+The pages of the files with these lines are made here, with an anchor for each line, so that the site needs no
+other one.
 """
 
-import re
-from collections import defaultdict
 from html import escape
-from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import roles
+from equation_lines import NUMBER, ROOT, lines_of_equations, with_links_to_lines
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_for_filename
 
-ROOT = Path(__file__).parents[1]
-FOLDERS = ("architecture", "likelihoods", "optimization", "engine", "tables")
-NUMBER = re.compile(r"\bN([1-9]\d?)\b")
-MARK = re.compile(r'(?:"""|# |// )(N\d+(?:(?:, | and )N\d+)*)\b(?! to N)')
-EQUATION = re.compile(r"^\(n(\d+)\)=\n.*?^(?=\([\w-]+\)=$|#)", re.DOTALL | re.MULTILINE)
-NAMED = re.compile(r"In code: .*?(?=\n\n|\Z)", re.DOTALL)
-
-
-def lines_of_equations():
-    """Return number → {file, relative to the repository: [lines]}, each in order."""
-    package = ROOT / "src" / "chainrule"
-    paths = [path for folder in FOLDERS for path in sorted((package / folder).glob("*.py"))]
-    found = defaultdict(lambda: defaultdict(list))
-    for path in (*paths, *sorted((ROOT / "native").glob("*.hpp"))):
-        file = path.relative_to(ROOT).as_posix()
-        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            of_module = (
-                line == 1 and path.suffix == ".py"
-            )  # says what the file is about, and computes nothing
-            for mark in () if of_module else MARK.finditer(text):
-                for number in NUMBER.findall(mark[1]):
-                    found[int(number)][file].append(line)
-    return found
-
 
 def name_the_lines(app, docname, source):  # noqa: ARG001 (what Sphinx calls it with)
-    """In the notes, put links to the lines behind what is said of an equation's code."""
-    if docname != "notes":
-        return
-
-    def with_lines(equation):
-        files = lines_of_equations()[int(equation[1])]
-        said = "; ".join(
-            f"`{Path(file).name}` " + ", ".join(f"{{code-line}}`{file}:{line}`" for line in lines)
-            for file, lines in files.items()
-        )
-        return NAMED.sub(lambda named: f"{named[0]} Line by line: {said}.", equation[0], count=1)
-
-    source[0] = EQUATION.sub(with_lines, source[0])
+    """Put the links into the notes."""
+    if docname == "notes":
+        source[0] = with_links_to_lines(source[0])
 
 
 def code_line(name, rawtext, text, lineno, inliner, options=None, content=None):  # noqa: ARG001 (a role's arguments)

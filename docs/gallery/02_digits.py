@@ -3,8 +3,8 @@ Handwritten digits
 ==================
 
 Images of 8 × 8 pixels, ten classes: the softmax (N7) stands on top of a network with
-one hidden layer. `MLPClassifier` has the interface of scikit-learn's class of this
-name.
+one hidden layer. :class:`~chainrule.MLPClassifier` has the interface of scikit-learn's
+class of this name.
 """
 
 import matplotlib.pyplot as plt

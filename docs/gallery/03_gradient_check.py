@@ -3,8 +3,8 @@ Is the gradient right?
 ======================
 
 Every gradient of chainrule is written by hand. A hand can slip, so each one is compared
-with differences of the loss. `gradient_check` does it for a network of your own, on
-your own data.
+with differences of the loss. :func:`~chainrule.gradient_check` does it for a network of
+your own, on your own data.
 """
 
 import matplotlib.pyplot as plt

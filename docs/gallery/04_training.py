@@ -2,8 +2,8 @@
 Watch a training, and take part in it
 =====================================
 
-`chainrule.training.train` goes through the rows epoch by epoch and writes down what
-happened. Callbacks are called in between: to look, to record, to stop.
+:func:`chainrule.training.train` goes through the rows epoch by epoch and writes down
+what happened. Callbacks are called in between: to look, to record, to stop.
 """
 
 import matplotlib.pyplot as plt
@@ -103,8 +103,8 @@ print(f"{accuracy:.1%} of the other digits are right")
 assert accuracy > 0.9
 
 # %%
-# The same descent from `train`, and one with a schedule that raises the learning rate
-# and takes it back.
+# The same descent from :func:`~chainrule.training.train`, and one with a schedule that
+# raises the learning rate and takes it back.
 
 figure, axes = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 for label, settings in {

@@ -55,8 +55,8 @@ plt.show()
 assert search.score(X_test, y_test) > 0.97
 
 # %%
-# `TabularClassifier` needs no scaler: it finds out what the columns are. It
-# cross-validates like any other.
+# :class:`~chainrule.TabularClassifier` needs no scaler: it finds out what the columns
+# are. It cross-validates like any other.
 
 model = cr.TabularClassifier(hidden=(32, 32), epochs=40, random_state=0)
 scores = cross_val_score(model, X_train, y_train, cv=3, scoring="roc_auc")

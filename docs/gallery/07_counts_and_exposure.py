@@ -23,9 +23,9 @@ ships = pd.read_csv(Path("..") / "data" / "ships.csv")
 print(ships.head())
 
 # %%
-# The rate is e\ :sup:`s`, so the mean is months · e\ :sup:`s` = e\ :sup:`s + log
-# months`: the log of an exposure is an *offset* of the logit. Without hidden layers,
-# and with the Poisson distribution on top (N8), this is the log-linear model.
+# The rate is exp(s), so the mean is months · exp(s) = exp(s + log months): the log of
+# an exposure is an *offset* of the logit. Without hidden layers, and with the Poisson
+# distribution on top (N8), this is the log-linear model.
 
 X = pd.get_dummies(ships[["type", "built", "operated"]], drop_first=True, dtype=float)
 incidents = ships["incidents"].to_numpy(dtype=float)
@@ -51,8 +51,8 @@ print(both.round(5))
 assert np.allclose(both["chainrule"], both["statsmodels"], atol=1e-5)
 
 # %%
-# What a coefficient says: ships of type B have e\ :sup:`−0.54` = 0.58 times the
-# incidents of those of type A, with the same age and the same months.
+# What a coefficient says: ships of type B have exp(−0.54) = 0.58 times the incidents of
+# those of type A, with the same age and the same months.
 #
 # A rate for every group
 # ----------------------
@@ -70,3 +70,16 @@ axes.set(
     ylabel="counted incidents in 1000 months",
 )
 plt.show()
+
+# %%
+# From the table itself
+# ---------------------
+#
+# The estimators take the exposure as it is, and encode the columns themselves. Asked
+# with an exposure of 1000 months, they answer with the incidents in 1000 months.
+
+groups = ships[["type", "built", "operated"]]
+model = cr.TabularRegressor(likelihood="poisson", hidden=(), random_state=0)
+model.fit(groups, ships["incidents"], exposure=ships["months"])
+in_1000 = model.predict(groups, exposure=np.full(len(ships), 1000.0))
+print(groups.assign(in_1000_months=in_1000.round(2)).head(8).to_string(index=False))

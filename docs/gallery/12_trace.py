@@ -94,8 +94,8 @@ assert traced.loss_after < traced.loss
 # --------
 #
 # ``chainrule trace MODEL DATA --row 17 --html trace.html`` writes all of it as a page,
-# and so does `write_trace`. Step through it, point at a unit, change an input, take
-# further steps. :doc:`/guides/trace` says more about it.
+# and so does :func:`~chainrule.report.write_trace`. Step through it, point at a unit,
+# change an input, take further steps. :doc:`/guides/trace` says more about it.
 
 
 class Page:

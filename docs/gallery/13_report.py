@@ -7,6 +7,8 @@ How to read a report
 such a page comes to be, and what to look at.
 """
 
+# sphinx_gallery_thumbnail_path = "images/demo-page.png"
+
 import subprocess
 import sys
 import tempfile
