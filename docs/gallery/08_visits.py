@@ -31,8 +31,8 @@ for likelihood in ("poisson", "negative_binomial"):
     models[likelihood] = model.fit(inputs[learn], visits[learn])
 
 # %%
-# The means hardly differ. The distributions do, and the price that each pays for the
-# visits that it has not seen says which is right: the mean of −log P, small is good.
+# The price that each pays for the visits that it has not seen says which is right: the
+# mean of −log P, small is good.
 
 linear = sm.GLM(
     visits[learn], sm.add_constant(inputs[learn]), family=sm.families.Poisson()
@@ -64,10 +64,9 @@ axes.legend()
 plt.show()
 
 # %%
-# An interval starts from the distribution, and is stretched or shrunk by what it takes
-# on rows that the fit set aside. So nine of ten people are inside with either
-# likelihood. With the negative binomial it is wide for those who may go often, and not
-# for all alike.
+# An interval starts from the distribution, and is stretched or shrunk by what it takes on
+# rows that the fit set aside. So about nine of ten people are inside with either
+# likelihood: the intervals hold even where the distribution does not.
 
 for likelihood, model in models.items():
     lower, upper = model.predict_interval(inputs[held_out], coverage=0.9).T
