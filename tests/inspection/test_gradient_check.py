@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import Dense, Dropout, InputError, Network, gradient_check
-from chainrule.likelihoods import Normal, Poisson
+from chainrule.likelihoods import Likelihood, Normal, Poisson
 from chainrule.optimization import Penalty
 
 
@@ -223,3 +223,61 @@ def test_what_cannot_be_checked_is_an_error(arguments, message):
     with pytest.raises(InputError) as error:
         gradient_check(**{"network": SMALL, "theta": np.zeros(3), "X": np.ones((1, 2)), "y": [1]} | arguments)
     assert str(error.value) == message
+
+
+class Heavy(Likelihood):
+    """A location, a log-scale and a learned number; its derivative may be off in one entry."""
+
+    n_logits, n_columns, n_scales = 2, 1, 1
+
+    def __init__(self, row=None, column=None):
+        self.row, self.column = row, column
+
+    def loss_and_gradient(self, logits, y):
+        s, t, c = logits.T
+        z = (y[:, 0] - s) * np.exp(-t)
+        slope = np.tanh(z)
+        losses = np.logaddexp(z, -z) + t + 0.5 * (c - s) ** 2
+        by_s = -slope * np.exp(-t) - (c - s)
+        gradient = np.column_stack([by_s, 1 - slope * z, c - s])
+        if self.row is not None:
+            gradient[self.row, self.column] += 1e-3
+        return losses, gradient
+
+
+OWN_THETA = np.linspace(-0.5, 0.6, Network(3, [4], likelihood=Heavy()).n_parameters)
+
+
+def check_of_own(likelihood, engine, weight=None, **more):
+    rng = np.random.default_rng(4)
+    network = Network(3, [Dense(4, "tanh")], likelihood=likelihood)
+    X, y = rng.normal(size=(6, 3)), rng.normal(size=6)
+    return gradient_check(network, OWN_THETA, X, y, engine=engine, sample_weight=weight, **more)
+
+
+@pytest.mark.parametrize("more", [{}, {"offset": np.linspace(-1, 1, 6)}, {"penalty": Penalty(0.1)}])
+def test_a_likelihood_of_ones_own_is_checked_by_itself_first(engine, more):
+    check = check_of_own(Heavy(), engine, **more)
+    assert check
+    assert [layer.name for layer in check.layers] == ["∂loss/∂s", "scales", "layer 2", "layer 1", "x"]
+    assert check.layers[0].n_entries == 6 * 3
+
+
+@pytest.mark.parametrize("row", [0, 3, 5])
+@pytest.mark.parametrize(("column", "place"), [(0, "logit 0"), (1, "logit 1"), (2, "scale 0")])
+def test_a_wrong_derivative_of_ones_own_is_named_by_row_and_logit(row, column, place, engine):
+    check = check_of_own(Heavy(row, column), engine)
+    assert not check
+    wrong = check.layers[0]
+    assert (wrong.name, wrong.place) == ("∂loss/∂s", f"row {row}, {place}")
+    assert wrong.gradient - wrong.difference == pytest.approx(1e-3, rel=1e-4)
+    assert str(check).splitlines()[-1] == (
+        f"Wrong ({engine} engine): in ∂loss/∂s, loss_and_gradient of the likelihood gives "
+        f"{wrong.gradient:.9g} for row {row}, {place} and the central difference {wrong.difference:.9g}; the "
+        f"error is {wrong.error:.1e} of the layer's largest entry, above 1e-07."
+    )
+
+
+def test_a_wrong_derivative_in_a_row_of_weight_0_does_not_count(engine):
+    assert check_of_own(Heavy(3, 0), engine, [1, 2, 1, 0, 1, 1])
+    assert not check_of_own(Heavy(3, 0), engine, [1, 2, 0, 1, 1, 1])

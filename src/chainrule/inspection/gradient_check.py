@@ -13,14 +13,16 @@ from chainrule.architecture.equations import LayerState
 from chainrule.engine.protocol import EngineName
 from chainrule.engine.reference import ReferenceEngine
 from chainrule.errors import InputError
+from chainrule.likelihoods import LIKELIHOODS
 from chainrule.network import Network
 from chainrule.optimization import Penalty
 
 Array = NDArray[np.floating[Any]]
 
-Part = Literal["weight", "bias", "scale", "x"]
+Part = Literal["logit", "weight", "bias", "scale", "x"]
 # For each part of a layer: the gradient, the differences, and what rounding hides from these.
 Parts = dict[Part, tuple[Array, Array, Array]]
+LOGITS = "∂loss/∂s"  # the name of the check of a likelihood by itself
 EQUATIONS: dict[Part, str] = {"weight": "N11", "bias": "N12", "scale": "N14", "x": "N10"}
 # A loss carries an error of a few units in its last place; this many of them are taken for granted.
 ROUNDING = 4 * float(np.finfo(np.float64).eps)
@@ -28,23 +30,24 @@ ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class LayerCheck:
-    """The gradient of one layer's parameters, or of x, and where it is furthest from the differences.
+    """The gradient of one layer's parameters, of x or of s, and where it is furthest from the differences.
 
     Parameters
     ----------
     name : str
-        "scales", "layer l", or "x".
+        "∂loss/∂s", "scales", "layer l", or "x".
     n_entries : int
         How many entries were compared.
     largest : float
         The largest entry, in size.
     error : float
         The largest difference between the two, as a share of ``largest`` (see `gradient_check`).
-    part : {"weight", "bias", "scale", "x"}
-        Where the worst entry is: in w_l (N11), in b_l (N12), in the likelihood's learned numbers (N14) or in
-        x (N10).
+    part : {"logit", "weight", "bias", "scale", "x"}
+        Where the worst entry is: in s, in w_l (N11), in b_l (N12), in the likelihood's learned numbers (N14)
+        or in x (N10).
     index : tuple of int
-        Its place there: (unit, input) of a weight, (unit,) of a bias or scale, (row, column) of x.
+        Its place there: (unit, input) of a weight, (unit,) of a bias or scale, (row, column) of x and of
+        ∂loss/∂s.
     gradient, difference : float
         The worst entry, as the chain rule and as the central difference have it.
     """
@@ -60,9 +63,9 @@ class LayerCheck:
 
     @property
     def place(self) -> str:
-        """The worst entry in words: "weight[1, 0]", "bias[2]" or "row 4, column 0"."""
-        if self.part == "x":
-            return f"row {self.index[0]}, column {self.index[1]}"
+        """The worst entry in words: "weight[1, 0]", "bias[2]", "row 4, column 0" or "row 4, logit 0"."""
+        if self.name in (LOGITS, "x"):
+            return f"row {self.index[0]}, {'column' if self.part == 'x' else self.part} {self.index[1]}"
         return f"{self.part}[{', '.join(map(str, self.index))}]"
 
 
@@ -75,8 +78,8 @@ class GradientCheck:
     loss : float
         The loss at θ, penalty included.
     layers : tuple of LayerCheck
-        The likelihood's learned scales where it has some, then from the top layer down to layer 1, then
-        x: the order in which the chain rule computes them.
+        ∂loss/∂s where the likelihood is one of your own, its learned scales where it has some, then from the
+        top layer down to layer 1, then x: the order in which the chain rule computes them.
     tolerance : float
         The largest error that is right.
     engine : {"native", "reference"}
@@ -141,8 +144,9 @@ class GradientCheck:
             )
         # What is wrong in one layer goes down to all below it, so the highest one is named.
         layer = next(layer for layer in self.layers if not layer.error <= self.tolerance)
+        source = "loss_and_gradient of the likelihood" if layer.name == LOGITS else EQUATIONS[layer.part]
         return (
-            f"Wrong ({self.engine} engine): in {layer.name}, {EQUATIONS[layer.part]} gives "
+            f"Wrong ({self.engine} engine): in {layer.name}, {source} gives "
             f"{layer.gradient:.9g} for {layer.place} and the central difference {layer.difference:.9g}; "
             f"the error is {layer.error:.1e} of the layer's largest entry, above {self.tolerance:.0e}."
         )
@@ -170,6 +174,9 @@ def gradient_check(
     with the gradient. A layer's error is the largest deviation divided by the layer's largest entry. The
     loss itself is rounded, so a difference sees nothing below 4 ε · loss / h, ε = 2.2e-16; where this is
     more than ``tolerance`` of the layer's largest entry, only as much is asked for.
+
+    A likelihood of your own is checked by itself first: its ∂loss/∂s at the logits of each row, without
+    dropout. So it is told from the layers below, which a wrong ∂loss/∂s makes wrong too.
 
     It takes two passes forward and backward for each entry, so a small network and a few rows are best.
 
@@ -266,9 +273,41 @@ def gradient_check(
     if network.architecture.n_scales:
         of_scales, differences, hidden = map(network.scales, of_layers)
         layers.append(_compare("scales", {"scale": (of_scales, differences, hidden)}, tolerance))
+    if LIKELIHOODS.get(network.likelihood.name) is not type(network.likelihood):  # one of the user's own
+        z = network.forward(theta, X, "reference", offset=offset)
+        z = network.likelihood.extended(z, network.scales(theta))
+        layers.append(_compare(LOGITS, _parts_of_likelihood(network, z, y, weight, step), tolerance))
     of_x = (of_inputs()[1], _differences(of_inputs, X, h_inputs), ROUNDING * abs(loss) / h_inputs)
     x = _compare("x", {"x": of_x}, tolerance)
     return GradientCheck(loss, (*reversed(layers), x), tolerance, engine, len(X), n_left_out)
+
+
+def _parts_of_likelihood(
+    network: Network, z: Array, y: ArrayLike, weight: ArrayLike | None, step: float
+) -> Parts:
+    """Return ∂loss/∂s of each row, the scales' columns behind it, as `_compare` takes them.
+
+    A row is a function of its own logits alone, so one difference serves all rows. Rows of weight 0 are 0.
+    """
+    target = network.likelihood.prepare(y, len(z))
+    counted = np.ones(len(z), dtype=bool) if weight is None else np.asarray(weight) > 0
+    losses, gradient = network.likelihood.loss_and_gradient(z.copy(), target)
+    h = step * np.maximum(1, np.abs(z))
+    differences = np.empty_like(z)
+    for column in range(z.shape[1]):
+        above, below = z.copy(), z.copy()
+        above[:, column] += h[:, column]
+        below[:, column] -= h[:, column]
+        loss_above, _ = network.likelihood.loss_and_gradient(above, target)
+        loss_below, _ = network.likelihood.loss_and_gradient(below, target)
+        # not 2h, as in _differences
+        differences[:, column] = (loss_above - loss_below) / (above[:, column] - below[:, column])
+    everything = (gradient, differences, ROUNDING * np.abs(losses)[:, None] / h)
+    logits, scales = zip(
+        *(np.hsplit(np.where(counted[:, None], array, 0.0), [network.n_logits]) for array in everything),
+        strict=True,
+    )
+    return {"logit": logits, "scale": scales} if network.architecture.n_scales else {"logit": logits}
 
 
 def _differences(function: Callable[[], tuple[float, Array]], point: Array, h: Array) -> Array:
