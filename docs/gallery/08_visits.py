@@ -64,8 +64,8 @@ axes.legend()
 plt.show()
 
 # %%
-# An interval starts from the distribution, and is stretched or shrunk by what it takes on
-# rows that the fit set aside. So about nine of ten people are inside with either
+# An interval starts from the distribution, and is stretched or shrunk by what it takes
+# on rows that the fit set aside. So about nine of ten people are inside with either
 # likelihood: the intervals hold even where the distribution does not.
 
 for likelihood, model in models.items():
