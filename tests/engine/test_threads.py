@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -14,6 +15,7 @@ import pytest
 import chainrule as cr
 from chainrule.engine import Descent
 from chainrule.engine.native import usable_threads
+from chainrule.engine.protocol import Pace
 from chainrule.optimization import Adam
 
 NETWORK = cr.Network(20, [64, 64], likelihood=cr.likelihoods.Categorical(3))
@@ -86,16 +88,19 @@ def test_both_ways_are_tried_and_the_quicker_one_goes_on(monkeypatch, n_threads)
     engine = cr.Network(20, [512], likelihood=cr.likelihoods.Normal()).engine("native", n_threads)
     descent = Descent(np.zeros(1, dtype=np.float32), Adam(0.01))
 
-    def threads(pace):
-        descent.pace = pace
+    def threads(paces, age=0.0):
+        at = time.perf_counter() - age
+        descent.pace = {n: Pace(seconds, at) for n, seconds in paces.items()}
         return engine._pace(descent, 6 * 256, 1_000)
 
     tried, n_steps = threads({})
     assert tried == 2
     assert n_steps < 1_000  # for a moment
-    assert threads({2: 1.0})[0] == 1
-    assert threads({2: 1.0, 1: 1.5}) == (2, 1_000)
-    assert threads({2: 1.0, 1: 0.5}) == (1, 1_000)
+    assert threads({2: 1e-4})[0] == 1
+    assert threads({2: 1e-4, 1: 2e-4}) == (2, 1_000)
+    assert threads({2: 2e-4, 1: 1e-4}) == (1, 1_000)
+    assert threads({2: 2e-4, 1: 1e-4}, age=10.0) == (2, n_steps)  # other work may have gone since
+    assert threads({2: 20.0, 1: 10.0}, age=10.0) == (1, 1_000)  # ten seconds are one step here
 
 
 def limit_in(environment, code="None"):

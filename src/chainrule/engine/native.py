@@ -4,6 +4,7 @@ The engine is compiled once for each instruction set; the module for the best on
 is loaded. The environment variable CHAINRULE_INSTRUCTION_SET forces another.
 """
 
+import math
 import os
 import time
 from functools import cache
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import Architecture
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor, Table
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, Pace, RowPredictor, Table
 from chainrule.errors import InputError
 from chainrule.likelihoods import (
     LIKELIHOODS,
@@ -34,7 +35,9 @@ from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 FLOP_PER_THREAD = 1_000_000
 # Whether several threads pay for the steps of a fit is measured: this long with all, this long with one.
 PROBE_SECONDS = 0.003
-FORGETTING = 0.97  # of such a measurement, from call to call
+# The way that was slower is tried again after so many seconds, and after so many steps at its pace at least:
+# other work on the machine comes and goes.
+REMEMBERED_SECONDS, REMEMBERED_STEPS = 0.25, 40
 
 
 @cache
@@ -338,10 +341,12 @@ class NativeEngine:
             seconds=CALL_SECONDS,
             n_threads=n_threads,
         )
-        # what was measured long ago counts for ever less, so that the other way gets its chance again
-        descent.pace = {n: FORGETTING * seconds for n, seconds in descent.pace.items()}
         if descent.step > 0:  # the first call finds cold caches and makes the workspace
-            descent.pace[n_threads] = (time.perf_counter() - begin) / n_done
+            end = time.perf_counter()
+            taken = (end - begin) / n_done
+            before = descent.pace.get(n_threads, Pace(taken, end)).seconds
+            # a single slow call says little, so it counts by half; a quick one shows what can be had
+            descent.pace[n_threads] = Pace(min(taken, math.sqrt(before * taken)), end)
         losses = losses[:n_done]
         descent.step += n_done - (not np.isfinite(losses[-1]))
         return losses
@@ -355,11 +360,13 @@ class NativeEngine:
         most = self._threads(flop_per_parameter)
         if most == 1:
             return most, n_steps
-        untried = [n for n in (most, 1) if n not in descent.pace]
-        if untried:
-            guess = flop_per_parameter * self._n_parameters / 5e10  # seconds a step; the order of it will do
-            return untried[0], min(n_steps, 1 + int(PROBE_SECONDS / guess))
-        return min(descent.pace, key=descent.pace.__getitem__), n_steps
+        now = time.perf_counter()
+        for n in (most, 1):
+            pace = descent.pace.get(n)
+            if pace is None or now - pace.at > max(REMEMBERED_SECONDS, REMEMBERED_STEPS * pace.seconds):
+                guess = flop_per_parameter * self._n_parameters / 5e10  # seconds a step; the order will do
+                return n, min(n_steps, 1 + int(PROBE_SECONDS / guess))
+        return min((most, 1), key=lambda n: descent.pace[n].seconds), n_steps
 
     def _threads(self, flop_per_parameter: int) -> int:
         """Return as many threads as the work may pay for; where a number was given, that one."""

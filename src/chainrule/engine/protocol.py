@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,13 @@ Table = Any  # (n_rows, n_inputs): an array, or a CSR matrix; SciPy is not impor
 EngineName = Literal["native", "reference"]
 # How long one call of run_steps may take: Ctrl-C, progress and time limits are looked at in between.
 CALL_SECONDS = 0.2
+
+
+class Pace(NamedTuple):
+    """How long a step took, and when that was measured (`time.perf_counter`)."""
+
+    seconds: float
+    at: float
 
 
 @dataclass
@@ -51,7 +58,7 @@ class Descent:
             raise InputError(f"clip_norm={self.clip_norm!r}: it must be above 0, or None for no limit.")
         self.state = self.optimizer.init(self.theta)
         self.step = 0  # steps done
-        self.pace: dict[int, float] = {}  # seconds a step by number of threads, where an engine measures it
+        self.pace: dict[int, Pace] = {}  # by number of threads, where an engine measures it
 
 
 RowPredictor = Callable[[Array], Array]
