@@ -148,7 +148,8 @@ def test_members_without_time_are_left_out(n_threads):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_ctrl_c_ends_all_members_and_keeps_what_they_have(n_threads, monkeypatch):
+@pytest.mark.parametrize("when", ["while they are handed out", "while they are waited for"])
+def test_ctrl_c_ends_all_members_and_keeps_what_they_have(n_threads, when, monkeypatch):
     begun = threading.Event()
     train = members_module.train
 
@@ -161,23 +162,22 @@ def test_ctrl_c_ends_all_members_and_keeps_what_they_have(n_threads, monkeypatch
         return train(*args, callbacks=[callback, *callbacks], **kwargs)
 
     class Future:
-        """Ctrl-C comes while the first one is waited for."""
-
-        asked = 0
-
         def __init__(self, future):
             self.future = future
 
         def result(self):
-            Future.asked += 1
-            if Future.asked == 1:
+            if when == "while they are waited for":
                 assert begun.wait(60)
                 raise KeyboardInterrupt
             return self.future.result()
 
     class Pool(members_module.ThreadPoolExecutor):
         def submit(self, *args):
-            return Future(super().submit(*args))
+            if when == "while they are handed out" and begun.is_set():
+                raise KeyboardInterrupt
+            future = super().submit(*args)
+            assert when == "while they are waited for" or begun.wait(60)
+            return Future(future)
 
     monkeypatch.setattr(members_module, "train", interrupted)
     monkeypatch.setattr(members_module, "ThreadPoolExecutor", Pool)

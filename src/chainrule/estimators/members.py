@@ -108,23 +108,26 @@ class Plan:
     def _side_by_side(self, n_workers: int, n_threads: int) -> list[Member]:
         begin, stop = time.monotonic(), threading.Event()
         n_members = len(self.parts)
+        found: dict[int, Member] = {}
 
-        def work(k: int) -> Member | None:
-            if k > 0 and (stop.is_set() or self._is_over(begin)):  # somebody has to predict
-                return None
-            return self._member(k, n_threads, self._seconds(begin, -(-(n_members - k) // n_workers)), stop)
+        def work(k: int) -> None:
+            if k == 0 or not (stop.is_set() or self._is_over(begin)):  # somebody has to predict
+                seconds = self._seconds(begin, -(-(n_members - k) // n_workers))
+                found[k] = self._member(k, n_threads, seconds, stop)
 
         with ThreadPoolExecutor(n_workers) as pool:
-            futures = [pool.submit(work, k) for k in range(n_members)]
+            # Ctrl-C may come while they are handed out: their results are not waited for in vain
             try:
-                found = [future.result() for future in futures]
+                for future in [pool.submit(work, k) for k in range(n_members)]:
+                    future.result()
             except KeyboardInterrupt:  # the members end with their epochs, and what they have is kept
                 stop.set()
-                found = [future.result() for future in futures]
             except BaseException:
                 stop.set()
                 raise
-        return [member for member in found if member is not None]
+        if not found:
+            raise KeyboardInterrupt
+        return [found[k] for k in sorted(found)]
 
     def _seconds(self, begin: float, n_rounds: int) -> float | None:
         """Return the seconds for the next member, when so many rounds of members are left."""
