@@ -75,6 +75,14 @@ def test_gradients_of_every_likelihood(case, outputs, engine, make_problem):
         check(make_problem(case, hidden, outputs=outputs, weighted=weighted, seed=seed), engine, penalty)
 
 
+# N10 N11 N12 N14, for each likelihood in each way to set it up, with each activation
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_gradients_of_every_likelihood_with_every_activation(case, activation, make_problem):
+    """On the reference, with one hidden layer; that both engines agree is tested in test_agreement.py."""
+    problem = make_problem(case, [Dense(3, activation)], n_inputs=2, n_rows=4, weighted=True)
+    check(problem, "reference", Penalty(0.1))
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("case", SOME_CASES)
 def test_gradients_with_dropout(case, activation, engine, make_problem):
