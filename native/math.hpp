@@ -92,11 +92,11 @@ template <class T> CHAINRULE_INLINE Vec<T> expm1_nonpositive(Vec<T> x) {
 template <class T> CHAINRULE_INLINE Vec<T> log_positive(Vec<T> x) {
     using F = Float<T>;
     using I = Int<T>;
-    const Vec<I> offset =
-        broadcast<I>((I(F::bias) << F::mantissa_bits) - bits<I, T>(broadcast<T>(T(0.70710678118654752)))[0]);
-    const Vec<I> shifted = bits<I, T>(x) + offset;
-    const Vec<I> n = (shifted >> F::mantissa_bits) - F::bias;
-    const Vec<T> m = bits<T, I>(bits<I, T>(x) - (n << F::mantissa_bits));
+    using U = Unsigned<T>;  // sums of bits wrap around where x is NaN, a missing y
+    const Vec<U> offset =
+        broadcast<U>((U(F::bias) << F::mantissa_bits) - bits<U, T>(broadcast<T>(T(0.70710678118654752)))[0]);
+    const Vec<I> n = (bits<I, U>(bits<U, T>(x) + offset) >> F::mantissa_bits) - F::bias;
+    const Vec<T> m = bits<T, U>(bits<U, T>(x) - (bits<U, I>(n) << F::mantissa_bits));
     const Vec<T> f = (m - 1) / (m + 1), square = f * f;
     Vec<T> p = broadcast<T>(T(1) / (2 * F::atanh_terms - 1));
     for (int k = F::atanh_terms - 2; k >= 1; --k) p = p * square + T(1) / (2 * k + 1);

@@ -1,8 +1,11 @@
 // Drives the engine without Python, for the sanitizers: products against plain loops over many sizes, the
 // index arithmetic of sizes that no memory holds, and whole descents on 1 to 5 threads, which must agree to
-// the bit. Run with a number to draw other sizes.
+// the bit, with every likelihood in turn. Run with a number to draw other sizes.
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <random>
 
@@ -97,57 +100,152 @@ void test_large_layout() {
     check(last == 3'599'999'999, "panel_row", last);
 }
 
-Plan random_plan(std::mt19937& rng) {
-    const auto draw = [&](int least, int most) {
-        return std::uniform_int_distribution<std::int64_t>(least, most)(rng);
-    };
-    Plan plan{{}, {static_cast<Likelihood>(draw(0, 3)), false, {0.0}}, 0};
-    const std::int64_t depth = draw(0, 3),
-                       n_logits = plan.likelihood.name == Likelihood::categorical ? draw(2, 20) : draw(1, 40);
-    plan.n_columns = plan.likelihood.name == Likelihood::categorical ? 1 : n_logits;
-    std::int64_t below = draw(1, 70), start = 0;
+std::int64_t draw(std::mt19937& rng, int least, int most) {
+    return std::uniform_int_distribution<std::int64_t>(least, most)(rng);
+}
+
+double draw_between(std::mt19937& rng, double least, double most) {
+    return std::uniform_real_distribution<double>(least, most)(rng);
+}
+
+// A top layer: a likelihood in one of its settings, and how large that makes the plan.
+struct Top {
+    TopLayer likelihood;
+    std::int64_t n_logits, n_scales, n_columns;
+    bool may_miss;  // single entries of y
+    bool bias;
+};
+
+// Where a log-scale comes from (N14): it is given, a learned number, or a logit.
+Top scaled_top(std::mt19937& rng, Likelihood name, std::int64_t n_outputs, std::vector<double> numbers) {
+    const std::int64_t way = name == Likelihood::tweedie ? 0 : draw(rng, 0, 2);
+    const bool is_weibull = name == Likelihood::weibull;
+    return {{name, way != 0, std::move(numbers)},
+            way == 2 ? 2 * n_outputs : n_outputs,
+            way == 1 ? n_outputs : 0,
+            is_weibull ? 2 : n_outputs,
+            !is_weibull,
+            draw(rng, 0, 3) > 0};
+}
+
+Top random_top(std::mt19937& rng, Likelihood name) {
+    using L = Likelihood;
+    const std::int64_t n_outputs = draw(rng, 1, 20), n_classes = draw(rng, 2, 20);
+    const double t = draw_between(rng, -0.5, 0.5);
+    const bool bias = draw(rng, 0, 3) > 0;
+    switch (name) {
+        case L::bernoulli:
+        case L::poisson: return {{name, false, {}}, n_outputs, 0, n_outputs, true, bias};
+        case L::normal:
+        case L::laplace:
+        case L::negative_binomial:
+        case L::gamma: return scaled_top(rng, name, n_outputs, {t});
+        case L::student_t: return scaled_top(rng, name, n_outputs, {t, 4.0});
+        case L::huber: return scaled_top(rng, name, n_outputs, {t, 1.345});
+        case L::tweedie: return scaled_top(rng, name, n_outputs, {t, draw_between(rng, 1.1, 1.9)});
+        case L::weibull: return scaled_top(rng, name, 1, {t});
+        case L::quantile: {
+            const std::int64_t n_levels = draw(rng, 1, 4);
+            TopLayer layer{name, false, {}};
+            for (std::int64_t j = 1; j <= n_levels; ++j)
+                layer.numbers.push_back(static_cast<double>(j) / static_cast<double>(n_levels + 1));
+            return {layer, n_outputs * n_levels, 0, n_outputs, true, bias};
+        }
+        case L::categorical: {
+            TopLayer layer{name, false, {draw(rng, 0, 1) == 0 ? 0.0 : 0.1}};
+            if (draw(rng, 0, 1) == 0)
+                for (std::int64_t c = 0; c < n_classes; ++c)
+                    layer.numbers.push_back(draw_between(rng, 0.5, 2));
+            return {layer, n_classes, 0, 1, false, bias};
+        }
+        case L::ordinal: return {{name, false, {}}, 1, n_classes - 1, 1, false, false};
+        case L::given:
+        case L::unknown: break;
+    }
+    const std::int64_t n_scales = draw(rng, 0, 3);  // given: −e and the loss
+    return {{L::given, false, {}}, n_outputs, n_scales, n_outputs + n_scales + 1, false, bias};
+}
+
+// One row of a target in the domain of the likelihood.
+template <class T> void draw_row(std::mt19937& rng, const Top& top, T* row) {
+    using L = Likelihood;
+    std::normal_distribution<double> normal;
+    const L name = top.likelihood.name;
+    for (std::int64_t k = 0; k < top.n_columns; ++k) {
+        const double amount = std::exp(normal(rng));
+        const auto count = static_cast<double>(draw(rng, 0, 6));
+        switch (name) {
+            case L::bernoulli: row[k] = static_cast<T>(draw(rng, 0, 1)); break;
+            case L::categorical:
+                row[k] = static_cast<T>(draw(rng, 0, static_cast<int>(top.n_logits) - 1));
+                break;
+            case L::ordinal: row[k] = static_cast<T>(draw(rng, 0, static_cast<int>(top.n_scales))); break;
+            case L::poisson:
+            case L::negative_binomial: row[k] = static_cast<T>(count); break;
+            case L::gamma: row[k] = static_cast<T>(amount); break;
+            case L::tweedie: row[k] = static_cast<T>(count < 3 ? 0 : amount); break;
+            case L::weibull: row[k] = static_cast<T>(k == 0 ? amount : draw(rng, 0, 1)); break;
+            default: row[k] = static_cast<T>(normal(rng));
+        }
+    }
+    if (!top.may_miss) return;
+    const std::int64_t kept = draw(rng, 0, static_cast<int>(top.n_columns) - 1);  // not all of a row
+    for (std::int64_t k = 0; k < top.n_columns; ++k)
+        if (k != kept && draw(rng, 0, 9) == 0) row[k] = std::numeric_limits<T>::quiet_NaN();
+}
+
+Plan random_plan(std::mt19937& rng, const Top& top) {
+    Plan plan{{}, top.likelihood, top.n_columns};
+    const std::int64_t depth = draw(rng, 0, 3);
+    std::int64_t below = draw(rng, 1, 70), start = 0;
     for (std::int64_t l = 0; l <= depth; ++l) {
-        const bool top = l == depth;
+        const bool is_top = l == depth;
         Layer layer{below,
-                    top ? n_logits : draw(1, 70),
-                    top ? Activation::identity : static_cast<Activation>(draw(0, 10)),
-                    draw(0, 3) > 0,
-                    draw(0, 2) == 0 ? 0.25 : 0.0,
+                    is_top ? top.n_logits : draw(rng, 1, 70),
+                    is_top ? Activation::identity : static_cast<Activation>(draw(rng, 0, 10)),
+                    is_top ? top.bias : draw(rng, 0, 3) > 0,
+                    draw(rng, 0, 2) == 0 ? 0.25 : 0.0,
                     start};
         plan.layers.push_back(layer);
         below = layer.units;
         start = layer.bias_start() + (layer.bias ? layer.units : 0);
     }
+    if (top.n_scales > 0) plan.layers.push_back({0, top.n_scales, Activation::identity, true, 0, start});
     return plan;
 }
 
 template <class T> struct Outcome {
     std::vector<T> theta, gradient, input_gradient, logits;
     std::vector<double> losses;
-    bool operator==(const Outcome&) const = default;
+    // by the bits, so that NaN is NaN
+    bool operator==(const Outcome& other) const {
+        const auto same = [](const auto& a, const auto& b) {
+            return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
+        };
+        return same(theta, other.theta) && same(gradient, other.gradient) && same(logits, other.logits) &&
+               same(input_gradient, other.input_gradient) && same(losses, other.losses);
+    }
 };
 
-template <class T> void test_threads(std::mt19937& rng) {
-    const auto draw = [&](int least, int most) {
-        return std::uniform_int_distribution<std::int64_t>(least, most)(rng);
-    };
-    const Plan plan = random_plan(rng);
-    const std::int64_t n = draw(0, 9) == 0 ? draw(500, 1200) : draw(1, 70),
-                       batch = draw(0, 1) == 0 ? draw(1, 70) : n;
+template <class T> void test_threads(std::mt19937& rng, Likelihood name) {
+    const Top top = random_top(rng, name);
+    const Plan plan = random_plan(rng, top);
+    const std::int64_t n = draw(rng, 0, 9) == 0 ? draw(rng, 500, 1200) : draw(rng, 1, 70),
+                       batch = draw(rng, 0, 1) == 0 ? draw(rng, 1, 70) : n;
     const auto X = random_vector<T>(rng, n * plan.n_inputs());
+    const auto offset = random_vector<T>(rng, n * plan.n_logits());
+    const bool moved = draw(rng, 0, 1) == 0;
     std::vector<T> y(static_cast<std::size_t>(n * plan.n_columns)), weight(static_cast<std::size_t>(n));
-    for (T& value : y)
-        value = static_cast<T>(draw(
-            0, plan.likelihood.name == Likelihood::categorical ? static_cast<int>(plan.n_logits()) - 1 : 1));
-    for (T& value : weight) value = static_cast<T>(draw(1, 3));
+    for (std::int64_t i = 0; i < n; ++i) draw_row<T>(rng, top, y.data() + i * plan.n_columns);
+    for (T& value : weight) value = static_cast<T>(draw(rng, 1, 3));
     std::vector<std::int64_t> order(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = n - 1 - i;
     auto theta = random_vector<T>(rng, plan.n_parameters());
     for (T& value : theta) value *= T(0.1);
     const std::int64_t n_steps = (n + batch - 1) / batch;
-    const std::vector<double> rates(static_cast<std::size_t>(n_steps), 0.01);
-    const bool clip = draw(0, 2) == 0;
-    const Rule rule = static_cast<Rule>(draw(0, 2));
+    const std::vector<double> rates(static_cast<std::size_t>(n_steps), 0.001);
+    const bool clip = draw(rng, 0, 2) == 0;
+    const Rule rule = static_cast<Rule>(draw(rng, 0, 2));
 
     std::optional<Outcome<T>> first;
     for (const int n_threads : {1, 2, 5}) {
@@ -161,10 +259,13 @@ template <class T> void test_threads(std::mt19937& rng) {
                            {rule, 0.9, 0.9, 0.99, 1e-8, 0.01},
                            {0.01, false}};
         if (clip) descent.clip_norm = 0.1;
-        const Rows<T> rows{X.data(), y.data(), weight.data(), order.data(), n};
+        const Rows<T> rows{X.data(),     y.data(), weight.data(),
+                           order.data(), n,        moved ? offset.data() : nullptr};
         const std::int64_t done = engine.run_steps(descent, rows, batch, rates.data(), n_steps, 1e9,
                                                    outcome.losses.data(), nullptr, n_threads);
-        check(done == n_steps, "all steps done", done, n_steps);
+        // a loss beyond the largest float ends a descent
+        check(done == n_steps || !std::isfinite(outcome.losses[static_cast<std::size_t>(done - 1)]),
+              "all steps done", done, n_steps, static_cast<std::int64_t>(name));
         engine.loss_and_gradient(outcome.theta.data(), rows, outcome.gradient.data(),
                                  outcome.input_gradient.data(), {0.01, true}, {true, 3, 0}, n_threads);
         engine.forward(outcome.theta.data(), {X.data(), nullptr, nullptr, nullptr, n}, outcome.logits.data(),
@@ -172,7 +273,8 @@ template <class T> void test_threads(std::mt19937& rng) {
         if (!first)
             first = std::move(outcome);
         else
-            check(*first == outcome, "the same bits on every number of threads", n_threads, n, batch);
+            check(*first == outcome, "the same bits on every number of threads", n_threads, n,
+                  static_cast<std::int64_t>(name));
     }
 }
 
@@ -206,7 +308,8 @@ template <class T> void test_all(std::mt19937& rng, int n_random) {
         test_products<T>(rng, size, 9, 33);
         test_products<T>(rng, 9, size, 33);
     }
-    for (int k = 0; k < n_random; ++k) test_threads<T>(rng);
+    for (int k = 0; k < n_random; ++k)  // each likelihood in turn
+        test_threads<T>(rng, static_cast<Likelihood>(k % static_cast<int>(Likelihood::unknown)));
 }
 
 // Whether this processor has what the program was compiled for.
@@ -229,7 +332,7 @@ int main(int argc, char** argv) {
         return 77;  // CTest takes it for skipped
     }
     std::mt19937 rng(argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 0u);
-    const int n_random = argc > 2 ? std::atoi(argv[2]) : 60;
+    const int n_random = argc > 2 ? std::atoi(argv[2]) : 70;  // five of each likelihood
     test_large_layout();
     test_all<float>(rng, n_random);
     test_all<double>(rng, n_random);
