@@ -26,7 +26,7 @@ from chainrule.errors import InputError, ModelFileError
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from chainrule.estimators.predictive import KeptAside
 from chainrule.estimators.targets import Classes, Scaling
-from chainrule.likelihoods import LIKELIHOODS, Likelihood
+from chainrule.likelihoods import LIKELIHOODS, Likelihood, is_built_in
 from chainrule.network import Network
 from chainrule.optimization import Constant, Cosine, OneCycle, Schedule, Step, WarmUp
 from chainrule.tables import TableEncoder
@@ -223,7 +223,7 @@ def _layer_of(value: dict[str, Any]) -> Layer:
 
 
 def _likelihood(likelihood: Likelihood) -> dict[str, Any]:
-    if LIKELIHOODS.get(likelihood.name) is not type(likelihood):
+    if not is_built_in(likelihood):
         return {"own_likelihood": likelihood.name}
     return {"name": likelihood.name, "settings": _settings(likelihood.settings())}
 

@@ -19,13 +19,13 @@ from chainrule.architecture import Architecture
 from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, Pace, RowPredictor, Table
 from chainrule.errors import InputError
 from chainrule.likelihoods import (
-    LIKELIHOODS,
     Categorical,
     Likelihood,
     NormalWithVariance,
     Ordinal,
     Quantile,
     Weibull,
+    is_built_in,
 )
 from chainrule.likelihoods.scaled import ScaledOutputs
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
@@ -108,7 +108,7 @@ def native_likelihood(likelihood: Likelihood) -> tuple[str, bool, list[float]]:
 
     "given" is the name for one that is written in Python.
     """
-    if LIKELIHOODS.get(likelihood.name) is not type(likelihood):
+    if not is_built_in(likelihood):
         return "given", False, []
     name = "normal" if isinstance(likelihood, NormalWithVariance) else likelihood.name
     if isinstance(likelihood, Categorical):

@@ -13,7 +13,7 @@ from chainrule.architecture.equations import LayerState
 from chainrule.engine.protocol import EngineName
 from chainrule.engine.reference import ReferenceEngine
 from chainrule.errors import InputError
-from chainrule.likelihoods import LIKELIHOODS
+from chainrule.likelihoods import is_built_in
 from chainrule.network import Network
 from chainrule.optimization import Penalty
 
@@ -273,7 +273,7 @@ def gradient_check(
     if network.architecture.n_scales:
         of_scales, differences, hidden = map(network.scales, of_layers)
         layers.append(_compare("scales", {"scale": (of_scales, differences, hidden)}, tolerance))
-    if LIKELIHOODS.get(network.likelihood.name) is not type(network.likelihood):  # one of the user's own
+    if not is_built_in(network.likelihood):
         z = network.forward(theta, X, "reference", offset=offset)
         z = network.likelihood.extended(z, network.scales(theta))
         layers.append(_compare(LOGITS, _parts_of_likelihood(network, z, y, weight, step), tolerance))

@@ -33,6 +33,12 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     )
 }
 
+
+def is_built_in(likelihood: Likelihood) -> bool:
+    """Return whether a likelihood is one of the project's, and not one of your own."""
+    return LIKELIHOODS.get(likelihood.name) is type(likelihood)
+
+
 __all__ = [
     "LIKELIHOODS",
     "Bernoulli",
@@ -51,4 +57,5 @@ __all__ = [
     "Tweedie",
     "Weibull",
     "exposure_offset",
+    "is_built_in",
 ]

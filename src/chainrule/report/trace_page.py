@@ -13,7 +13,7 @@ import chainrule
 from chainrule.errors import InputError
 from chainrule.inspection import ColumnOfRow, Trace
 from chainrule.inspection.text import number, shown
-from chainrule.likelihoods import LIKELIHOODS, Likelihood
+from chainrule.likelihoods import Likelihood, is_built_in
 from chainrule.report.page import environment
 
 # The likelihoods of trace_math.js; of any other one the page shows what Python computed.
@@ -170,7 +170,7 @@ def _predictions(trace: Trace) -> list[str]:
 
 def _has_formula(likelihood: Likelihood) -> bool:
     """Return whether the page can compute the likelihood: those of FORMULAS, as they are by themselves."""
-    if LIKELIHOODS.get(likelihood.name) is not type(likelihood) or likelihood.name not in FORMULAS:
+    if not is_built_in(likelihood) or likelihood.name not in FORMULAS:
         return False
     settings = likelihood.settings()
     return not settings.get("label_smoothing") and settings.get("class_weight") is None
