@@ -36,11 +36,18 @@ Plan make_plan(const std::vector<LayerTuple>& layers, const LikelihoodTuple& lik
     Plan plan{{}, {likelihood_named(name), free_scale, numbers}, n_columns};
     if (plan.likelihood.name == Likelihood::unknown)
         throw nb::value_error(("no native likelihood " + name).c_str());
+    if (layers.empty()) throw nb::value_error("there must be a layer");
     for (const auto& [n_inputs, units, activation, bias, dropout, start] : layers) {
+        const bool first = plan.layers.empty();
+        if (n_inputs < 1 || units < 1 || start != (first ? 0 : plan.n_parameters()) ||
+            (!first && n_inputs != plan.layers.back().units))
+            throw nb::value_error("each layer must take the units of the one below, and follow it in theta");
         plan.layers.push_back({n_inputs, units, activation_named(activation), bias, dropout, start});
         if (plan.layers.back().activation == Activation::unknown)
             throw nb::value_error(("no native activation " + activation).c_str());
     }
+    if (plan.layers.back().activation != Activation::identity)
+        throw nb::value_error("the top layer must have no activation");
     const std::int64_t end = plan.n_parameters();
     if (n_scales > 0) plan.layers.push_back({0, n_scales, Activation::identity, true, 0, end});
     return plan;

@@ -21,7 +21,10 @@ struct Penalty {
     bool biases = false;
     bool of_sum = false;  // of the sum of the rows' losses: λ is then divided by their total weight
 
-    double l2_for(double total_weight) const { return of_sum ? l2 / total_weight : l2; }
+    double l2_for(double total_weight) const {
+        if (!of_sum) return l2;
+        return total_weight > 0 ? l2 / total_weight : 0;  // no row counts, so no step either
+    }
 };
 
 // A descent under way; arrays are the caller's and change in place.
@@ -92,7 +95,7 @@ public:
         std::int64_t done = 0;
         with_workspace(rows, std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
             std::vector<T> gradient;  // only where it must be whole before the step
-            if (batch_size > CHUNK_ROWS || std::isfinite(descent.clip_norm))
+            if (std::min(batch_size, rows.n) > CHUNK_ROWS || std::isfinite(descent.clip_norm))
                 gradient.resize(static_cast<std::size_t>(plan_.n_parameters()));
             std::atomic<std::int64_t> last{n_steps - 1};
             Team(n_threads).run([&](Team& team, int thread) {
@@ -263,7 +266,7 @@ private:
         }
 
         // N13: one step on one batch. Returns its loss, penalty included, and sets `penalty`; takes no step
-        // where the loss is not finite.
+        // where the rows' loss, λ or the norm that is clipped is not finite.
         double step(Descent<T>& descent, const Rows<T>& batch, std::int64_t steps_done, double learning_rate,
                     T* gradient, double& penalty) {
             const Dropout dropout{has_dropout, descent.dropout_seed, static_cast<std::uint64_t>(steps_done)};
@@ -271,8 +274,8 @@ private:
             const double total_weight = batch.total_weight();
             if (gradient == nullptr) {
                 const double loss = rows_phase(batch, 0, batch.n, total_weight, dropout, true, nullptr);
-                if (!std::isfinite(loss)) return loss;
                 const double l2 = descent.penalty.l2_for(total_weight);
+                if (!std::isfinite(loss) || !std::isfinite(l2)) return loss + l2;
                 groups([&](const Group& group, std::size_t k) {
                     const T* const bias = passes.weight_gradient(
                         batch, 0, group, batch.n, scratch, [&](std::int64_t j) { fetch(descent, group, j); });
@@ -287,6 +290,7 @@ private:
             if (!std::isfinite(loss)) return loss;
             if (descent.penalty.l2 != 0)
                 loss += penalty = add_penalty(descent.penalty, total_weight, descent.theta, gradient);
+            if (!std::isfinite(loss)) return loss;
             const double norm = std::isfinite(descent.clip_norm) ? norm_of(gradient) : 0;
             if (!std::isfinite(norm)) return norm;
             const T scale = norm > descent.clip_norm ? static_cast<T>(descent.clip_norm / norm) : T(1);

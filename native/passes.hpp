@@ -64,7 +64,10 @@ public:
         const Layer& layer = plan_.layers[group.layer];
         const std::int64_t d = layer.n_inputs;
         const T* const w = theta + layer.weight_start + group.unit * d;
-        for (std::int64_t u = 0; u < group.n_units; u += LANES<T>)
+        // A narrow top layer takes its rows from the panels of the backward pass; not that of a linear model,
+        // whose table may be sparse.
+        const bool narrow = group.layer == plan_.top() && group.layer > 0 && layer.units <= NARROW;
+        for (std::int64_t u = 0; u < group.n_units && !narrow; u += LANES<T>)
             for (std::int64_t k = 0; k < d; k += LANES<T>)
                 pack_transposed(w + u * d + k, d, std::min<std::int64_t>(LANES<T>, group.n_units - u),
                                 std::min<std::int64_t>(LANES<T>, d - k),
@@ -88,7 +91,7 @@ public:
     }
 
     // N4 for n rows of the chunk from `row` on; the logits come to lie in deltas[top]. `with_slopes`: keep r'
-    // too.
+    // too, but that of ReLU, which follows from h.
     void forward(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
                  const Dropout& dropout, bool with_slopes) const {
         if (!rows.is_sparse()) gather(rows, chunk, row, n, dropout);

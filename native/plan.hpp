@@ -101,7 +101,8 @@ public:
     bool backward, to_input, sparse;
     std::int64_t block;  // rows, at most
     // A place for each layer. In panels: w_lᵀ; w_l where a pass needs it; H_{l-1} as the layer sees it; and
-    // Δ_l, which holds r'_l between the passes (at the top: the logits). Not in panels: b_l, filled up.
+    // Δ_l, which holds r'_l between the passes (at the top: the logits; for ReLU nothing, r' follows from h).
+    // Not in panels: b_l, filled up.
     std::vector<T*> weights_forward, weights_backward, biases, inputs, deltas;
     std::vector<Group> groups;
     std::vector<double> row_losses, group_sums;

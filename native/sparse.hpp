@@ -1,6 +1,6 @@
 // Rows of which most entries are 0, and their two products with the first layer: N1 and N11 over the entries
 // that are there. The sums run in the order of the dense ones, and a term 0 changes none: the bits are
-// theirs.
+// theirs (but for a linear model of at most NARROW logits, whose dense sums run along the vectors).
 #pragma once
 
 #include "product.hpp"

@@ -3,7 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -82,7 +82,7 @@ public:
     // Run work(team, thread number) on every thread of the team; the caller is thread 0.
     template <class Work> void run(const Work& work) {
         std::vector<std::thread> threads;
-        threads.reserve(static_cast<std::size_t>(size_));  // so that nothing is thrown once a thread waits
+        threads.reserve(static_cast<std::size_t>(size_));
         std::atomic<bool> start{false};
         try {
             for (int k = 1; k < size_; ++k)
@@ -90,8 +90,9 @@ public:
                     start.wait(false);
                     work(*this, k);
                 });
-        } catch (const std::system_error&) {
-            // No more threads are to be had: those that there are do the work, with the same bits.
+        } catch (const std::exception&) {
+            // No more threads, or no memory for them, are to be had: those that there are do the work, with
+            // the same bits.
             size_ = static_cast<int>(threads.size()) + 1;
         }
         start.store(true);

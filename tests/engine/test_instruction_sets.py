@@ -1,12 +1,16 @@
 """Every instruction set that this processor has computes what the reference does."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.architecture import ACTIVATIONS
 from chainrule.engine import instruction_set
-from chainrule.engine.native import NativeEngine, supported_instruction_sets
+from chainrule.engine.native import NativeEngine, native_module, supported_instruction_sets
 from chainrule.optimization import Penalty
 
 SETS = supported_instruction_sets()
@@ -48,6 +52,32 @@ def test_an_instruction_set_against_the_reference(name, case, dtype, make_likeli
 def test_the_environment_forces_one(name, monkeypatch):
     monkeypatch.setenv("CHAINRULE_INSTRUCTION_SET", name)
     assert instruction_set() == name
+    assert native_module().__name__ == f"chainrule.engine._native_{name}"
+
+
+SHARED_NAMES = """
+import os, sys
+sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)
+import numpy as np
+import chainrule as cr
+from chainrule.engine.native import NativeEngine, supported_instruction_sets
+
+net = cr.Network(9, [37, 18], likelihood=cr.likelihoods.Normal(2))
+theta = net.initial_parameters(seed=2, dtype="float64")
+X = np.random.default_rng(0).normal(size=(600, 9))
+expected = net.forward(theta, X, engine="reference")
+for name in supported_instruction_sets():
+    for n_threads in (1, 2):
+        found = NativeEngine(net.architecture, net.likelihood, n_threads, name).forward(theta, X)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=f"{name}, {n_threads}")
+print("as the reference")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "RTLD_GLOBAL"), reason="this system's loader has no such flag")
+def test_modules_that_share_their_names_with_the_process():
+    run = subprocess.run([sys.executable, "-c", SHARED_NAMES], capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == "as the reference", run.stderr
 
 
 def test_the_best_one_is_the_default(monkeypatch):

@@ -46,7 +46,6 @@ def supported_instruction_sets() -> tuple[str, ...]:
     return tuple(import_module("chainrule.engine._native_baseline").supported_instruction_sets())
 
 
-@cache
 def native_module(name: str | None = None) -> ModuleType:
     """Return the extension module for an instruction set; None for the one that `instruction_set` tells."""
     return import_module(f"chainrule.engine._native_{name or instruction_set()}")
