@@ -91,6 +91,35 @@ template <class T> void test_products(std::mt19937& rng, std::int64_t n, std::in
     check(ok, "transposed product", n, k, m);
 }
 
+// A (n, k) times Bᵀ of C rows, the way of narrow top layers, against loops; what fills up A is NaN.
+template <class T> void test_narrow_product(std::mt19937& rng, std::int64_t n, std::int64_t k) {
+    const auto A = random_vector<T>(rng, n * k);
+    auto A_panels = to_panels(A, n, k);
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = k; j < round_up(k, PANEL<T>); ++j)
+            A_panels[static_cast<std::size_t>(panel_row<T>(n, i, j) + j % PANEL<T>)] =
+                std::numeric_limits<T>::quiet_NaN();
+    for (std::int64_t columns = 1; columns <= NARROW; ++columns) {
+        const auto B = random_vector<T>(rng, columns * k), start = random_vector<T>(rng, columns);
+        const auto B_panels = to_panels(B, columns, k);
+        std::vector<T> c(static_cast<std::size_t>(n * PANEL<T>));
+        narrow_product<T>(A_panels.data(), n, 0, n, B_panels.data(), k, columns, start.data(), c.data());
+        bool ok = true;
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t j = 0; j < columns; ++j) {
+                double sum = static_cast<double>(start[static_cast<std::size_t>(j)]), scale = std::abs(sum);
+                for (std::int64_t q = 0; q < k; ++q) {
+                    const double term = static_cast<double>(A[static_cast<std::size_t>(i * k + q)]) *
+                                        static_cast<double>(B[static_cast<std::size_t>(j * k + q)]);
+                    sum += term;
+                    scale += std::abs(term);
+                }
+                ok = ok && near(c[static_cast<std::size_t>(i * PANEL<T> + j)], sum, scale);
+            }
+        check(ok, "narrow product", n, k, columns);
+    }
+}
+
 // Offsets of a layer with more than three billion weights: every step of the arithmetic in 64 bits.
 void test_large_layout() {
     const Layer layer{60'000, 60'000, Activation::relu, true, 0, 7};
@@ -237,7 +266,8 @@ template <class T> void test_threads(std::mt19937& rng, Likelihood name) {
     const bool moved = draw(rng, 0, 1) == 0;
     std::vector<T> y(static_cast<std::size_t>(n * plan.n_columns)), weight(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) draw_row<T>(rng, top, y.data() + i * plan.n_columns);
-    for (T& value : weight) value = static_cast<T>(draw(rng, 1, 3));
+    for (T& value : weight) value = static_cast<T>(draw(rng, 0, 3));
+    const bool weighted = draw(rng, 0, 1) == 0, ordered = draw(rng, 0, 1) == 0;
     std::vector<std::int64_t> order(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = n - 1 - i;
     auto theta = random_vector<T>(rng, plan.n_parameters());
@@ -259,14 +289,16 @@ template <class T> void test_threads(std::mt19937& rng, Likelihood name) {
                            {rule, 0.9, 0.9, 0.99, 1e-8, 0.01},
                            {0.01, false}};
         if (clip) descent.clip_norm = 0.1;
-        const Rows<T> rows{X.data(),     y.data(), weight.data(),
+        const Rows<T> rows{X.data(),     y.data(), weighted ? weight.data() : nullptr,
                            order.data(), n,        moved ? offset.data() : nullptr};
+        Rows<T> whole = rows;
+        if (!ordered) whole.order = nullptr;
         const std::int64_t done = engine.run_steps(descent, rows, batch, rates.data(), n_steps, 1e9,
                                                    outcome.losses.data(), nullptr, n_threads);
         // a loss beyond the largest float ends a descent
         check(done == n_steps || !std::isfinite(outcome.losses[static_cast<std::size_t>(done - 1)]),
               "all steps done", done, n_steps, static_cast<std::int64_t>(name));
-        engine.loss_and_gradient(outcome.theta.data(), rows, outcome.gradient.data(),
+        engine.loss_and_gradient(outcome.theta.data(), whole, outcome.gradient.data(),
                                  outcome.input_gradient.data(), {0.01, true}, {true, 3, 0}, n_threads);
         engine.forward(outcome.theta.data(), {X.data(), nullptr, nullptr, nullptr, n}, outcome.logits.data(),
                        {}, n_threads);
@@ -276,6 +308,62 @@ template <class T> void test_threads(std::mt19937& rng, Likelihood name) {
             check(*first == outcome, "the same bits on every number of threads", n_threads, n,
                   static_cast<std::int64_t>(name));
     }
+}
+
+// Sparse rows and single rows against the same rows, dense and together.
+template <class T> void test_other_rows(std::mt19937& rng) {
+    Plan plan = random_plan(rng, random_top(rng, Likelihood::normal));
+    plan.layers.front().dropout = 0;  // of a sparse table nothing is dropped
+    const std::int64_t n = draw(rng, 1, 70), d = plan.n_inputs();
+    auto X = random_vector<T>(rng, n * d), theta = random_vector<T>(rng, plan.n_parameters());
+    for (T& value : theta) value *= T(0.1);
+    const auto y = random_vector<T>(rng, n * plan.n_columns);
+    std::vector<std::int64_t> starts{0};
+    std::vector<std::int32_t> columns;
+    std::vector<T> values;
+    for (std::int64_t i = 0; i < n; ++i) {
+        for (std::int64_t j = 0; j < d; ++j) {
+            T& x = X[static_cast<std::size_t>(i * d + j)];
+            if (draw(rng, 0, 2) > 0) {
+                x = 0;
+            } else {
+                columns.push_back(static_cast<std::int32_t>(j));
+                values.push_back(x);
+            }
+        }
+        starts.push_back(static_cast<std::int64_t>(values.size()));
+    }
+    const Rows<T> dense{X.data(), y.data(), nullptr, nullptr, n};
+    Rows<T> sparse{nullptr, y.data(), nullptr, nullptr, n};
+    sparse.sparse = {starts.data(), columns.data(), values.data()};
+    Engine<T> engine(plan);
+    RowPredictor<T> predict(plan, theta.data());
+    const auto n_logits = static_cast<std::size_t>(plan.n_logits());
+    std::vector<T> expected(static_cast<std::size_t>(n) * n_logits), logits(expected), mean(n_logits);
+    std::vector<T> gradient(theta), sparse_gradient(theta);
+    engine.forward(theta.data(), dense, expected.data(), {}, 2);
+    engine.forward(theta.data(), sparse, logits.data(), {}, 2);
+    const double loss = engine.loss_and_gradient(theta.data(), dense, gradient.data(), nullptr, {}, {}, 2),
+                 sparse_loss = engine.loss_and_gradient(theta.data(), sparse, sparse_gradient.data(), nullptr,
+                                                        {}, {}, 2);
+    check(near(static_cast<T>(sparse_loss), loss, std::abs(loss)), "the loss of sparse rows", n, d);
+    check(near(static_cast<T>(engine.loss(theta.data(), sparse, 1)), loss, std::abs(loss)), "the loss alone",
+          n, d);
+    bool ok = true, ok_gradient = true, ok_predict = true;
+    for (std::size_t k = 0; k < expected.size(); ++k)
+        ok = ok && near(logits[k], static_cast<double>(expected[k]), 10);
+    for (std::size_t k = 0; k < gradient.size(); ++k) {
+        const auto size = std::abs(static_cast<double>(gradient[k]));
+        ok_gradient = ok_gradient && near(sparse_gradient[k], static_cast<double>(gradient[k]), 10 + size);
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+        predict(X.data() + i * d, mean.data());
+        for (std::size_t k = 0; k < n_logits; ++k)  // the mean of a normal distribution is its logit
+            ok_predict = ok_predict && mean[k] == expected[static_cast<std::size_t>(i) * n_logits + k];
+    }
+    check(ok, "logits of sparse rows", n, d);
+    check(ok_gradient, "gradient of sparse rows", n, d);
+    check(ok_predict, "one row at a time", n, d);
 }
 
 // Several callers at once, each with its own team, on one engine.
@@ -303,11 +391,13 @@ template <class T> void test_all(std::mt19937& rng, int n_random) {
         test_products<T>(rng, size, 5, 7);
         test_products<T>(rng, 5, size, 7);
         test_products<T>(rng, 7, 5, size);
+        test_narrow_product<T>(rng, 3, size);
     }
     for (const std::int64_t size : {255, 256, 257, 511, 512, 513}) {
         test_products<T>(rng, size, 9, 33);
         test_products<T>(rng, 9, size, 33);
     }
+    for (int k = 0; k < n_random; ++k) test_other_rows<T>(rng);
     for (int k = 0; k < n_random; ++k)  // each likelihood in turn
         test_threads<T>(rng, static_cast<Likelihood>(k % static_cast<int>(Likelihood::unknown)));
 }
