@@ -171,7 +171,7 @@ def gradient_of_weights(delta: Array, H: Array) -> Array:
 
 
 def gradient_of_bias(delta: Array) -> Array:
-    """N12: ∂loss/∂b_l = δ_l. Batch: Δ_lᵀ 1. A learned scale is such a bias, of the loss itself."""
+    """N12: ∂loss/∂b_l = δ_l. Batch: Δ_lᵀ 1. A learned scale is such a bias, of the loss itself (N14)."""
     return delta.sum(axis=0)
 
 
