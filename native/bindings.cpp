@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
@@ -88,9 +89,8 @@ template <class T> Rows<T> sparse_rows(const Plan& plan, const Sparse<T>& X) {
 }
 
 template <class T>
-Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const Table<T>& X, const In<T>* y,
+Rows<T> checked_rows(const Plan& plan, std::int64_t n_parameters, const Table<T>& X, const In<T>* y,
                      const std::optional<In<T>>* weight, const std::optional<In<T>>* offset, int n_threads) {
-    const Plan& plan = engine.plan();
     require(n_parameters == plan.n_parameters(), "theta must have n_parameters entries");
     const In<T>* const dense = std::get_if<In<T>>(&X);
     Rows<T> rows =
@@ -108,19 +108,18 @@ Rows<T> checked_rows(const Engine<T>& engine, std::int64_t n_parameters, const T
 }
 
 template <class T>
-void forward(Engine<T>& engine, In<T> theta, Table<T> X, Out<T> logits,
-             std::optional<std::uint64_t> dropout_seed, std::uint64_t step, int n_threads) {
-    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, nullptr, nullptr, nullptr, n_threads);
-    const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), step};
+void forward(Engine<T>& engine, In<T> theta, Table<T> X, Out<T> logits, int n_threads) {
+    const Rows<T> rows =
+        checked_rows<T>(engine.plan(), size_of(theta), X, nullptr, nullptr, nullptr, n_threads);
     require(size_of(logits) == rows.n * engine.plan().n_logits(), "logits must be (n_rows, n_logits)");
     const nb::gil_scoped_release release;
-    engine.forward(theta.data(), rows, logits.data(), dropout, n_threads);
+    engine.forward(theta.data(), rows, logits.data(), n_threads);
 }
 
 template <class T>
 double loss(Engine<T>& engine, In<T> theta, Table<T> X, In<T> y, std::optional<In<T>> weight,
             std::optional<In<T>> offset, int n_threads) {
-    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
+    const Rows<T> rows = checked_rows<T>(engine.plan(), size_of(theta), X, &y, &weight, &offset, n_threads);
     const nb::gil_scoped_release release;
     return engine.loss(theta.data(), rows, n_threads);
 }
@@ -130,7 +129,7 @@ double loss_and_gradient(Engine<T>& engine, In<T> theta, Table<T> X, In<T> y, st
                          std::optional<In<T>> offset, Out<T> gradient, std::optional<Out<T>> input_gradient,
                          double l2, bool l2_biases, bool l2_of_sum, std::optional<std::uint64_t> dropout_seed,
                          int n_threads) {
-    const Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
+    const Rows<T> rows = checked_rows<T>(engine.plan(), size_of(theta), X, &y, &weight, &offset, n_threads);
     require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
     require(!input_gradient ||
                 (!rows.is_sparse() && size_of(*input_gradient) == rows.n * engine.plan().n_inputs()),
@@ -142,33 +141,41 @@ double loss_and_gradient(Engine<T>& engine, In<T> theta, Table<T> X, In<T> y, st
                                     dropout, n_threads);
 }
 
+// A descent under way: the arrays are the caller's, and change in place.
 template <class T>
-std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optional<Out<T>> second,
-                       const std::string& rule,
-                       const std::tuple<double, double, double, double, double>& numbers, double l2,
-                       bool l2_biases, bool l2_of_sum, double clip_norm, bool decay_biases,
-                       std::uint64_t dropout_seed, std::int64_t steps_done, Table<T> X, In<T> y,
+Descent<T> make_descent(Out<T> theta, Out<T> first, const std::optional<Out<T>>& second,
+                        const std::string& rule,
+                        const std::tuple<double, double, double, double, double>& numbers,
+                        const std::tuple<double, bool, bool>& penalty, double clip_norm, bool decay_biases,
+                        std::uint64_t dropout_seed, std::int64_t steps_done) {
+    const auto& [momentum, beta_1, beta_2, epsilon, weight_decay] = numbers;
+    const auto& [l2, l2_biases, l2_of_sum] = penalty;
+    const Rule named = rule_named(rule);
+    require(named != Rule::unknown, "the native engine has no such optimizer");
+    require(size_of(first) == size_of(theta) &&
+                (second ? size_of(*second) == size_of(theta) : named != Rule::adam),
+            "the optimizer's state must be like theta");
+    return {theta.data(),
+            first.data(),
+            second ? second->data() : nullptr,
+            {named, momentum, beta_1, beta_2, epsilon, weight_decay},
+            {l2, l2_biases, l2_of_sum},
+            clip_norm,
+            decay_biases,
+            dropout_seed,
+            steps_done,
+            size_of(theta)};
+}
+
+template <class T>
+std::int64_t run_steps(Engine<T>& engine, Descent<T>& descent, Table<T> X, In<T> y,
                        std::optional<In<T>> weight, std::optional<In<T>> offset, In<std::int64_t> order,
                        std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
                        std::optional<Out<double>> penalties, double seconds, int n_threads) {
-    Rows<T> rows = checked_rows<T>(engine, size_of(theta), X, &y, &weight, &offset, n_threads);
+    Rows<T> rows = checked_rows<T>(engine.plan(), descent.n_parameters, X, &y, &weight, &offset, n_threads);
     const std::int64_t n_rows = rows.n, n_steps = size_of(learning_rates);
     rows.order = order.data();
     rows.n = size_of(order);
-    const auto& [momentum, beta_1, beta_2, epsilon, weight_decay] = numbers;
-    Descent<T> descent{theta.data(),
-                       first.data(),
-                       second ? second->data() : nullptr,
-                       {rule_named(rule), momentum, beta_1, beta_2, epsilon, weight_decay},
-                       {l2, l2_biases, l2_of_sum},
-                       clip_norm,
-                       decay_biases,
-                       dropout_seed,
-                       steps_done};
-    require(descent.optimizer.rule != Rule::unknown, "the native engine has no such optimizer");
-    require(size_of(first) == size_of(theta) &&
-                (second ? size_of(*second) == size_of(theta) : descent.optimizer.rule != Rule::adam),
-            "the optimizer's state must be like theta");
     require(batch_size >= 1 && n_steps >= 1 && (n_steps - 1) * batch_size < rows.n &&
                 size_of(losses) >= n_steps && (!penalties || size_of(*penalties) >= n_steps),
             "each learning rate needs a batch of rows and a place for its loss");
@@ -181,6 +188,45 @@ std::int64_t run_steps(Engine<T>& engine, Out<T> theta, Out<T> first, std::optio
                             to_penalties, n_threads);
 }
 
+template <class T>
+void forward_half(Halves<T>& halves, In<T> theta, Table<T> X, std::int64_t chunk, Out<T> logits,
+                  std::optional<std::uint64_t> dropout_seed, std::uint64_t step) {
+    const Rows<T> rows = checked_rows<T>(halves.plan(), size_of(theta), X, nullptr, nullptr, nullptr, 1);
+    require(halves.takes(rows, chunk) &&
+                size_of(logits) == std::min(CHUNK_ROWS, rows.n - chunk) * halves.plan().n_logits(),
+            "logits must be those of a chunk of the rows");
+    const nb::gil_scoped_release release;
+    halves.forward(theta.data(), rows, chunk, {dropout_seed.has_value(), dropout_seed.value_or(0), step},
+                   logits.data());
+}
+
+template <class T>
+double backward_half(Halves<T>& halves, Table<T> X, std::int64_t chunk, In<T> y, std::optional<In<T>> weight,
+                     Out<T> gradient, std::optional<Out<T>> input_gradient,
+                     std::optional<std::uint64_t> dropout_seed, std::uint64_t step) {
+    const Rows<T> rows = checked_rows<T>(halves.plan(), size_of(gradient), X, &y, &weight, nullptr, 1);
+    require(halves.takes(rows, chunk), "there must be a chunk of the rows");
+    require(!input_gradient ||
+                (!rows.is_sparse() && size_of(*input_gradient) == rows.n * halves.plan().n_inputs()),
+            "the input gradient must be like X, and X dense");
+    T* const to_input = input_gradient ? input_gradient->data() : nullptr;
+    const nb::gil_scoped_release release;
+    return halves.backward(rows, chunk, {dropout_seed.has_value(), dropout_seed.value_or(0), step},
+                           gradient.data(), to_input);
+}
+
+// Returns the loss, penalty included, and the penalty.
+template <class T>
+std::pair<double, double> descend(Halves<T>& halves, Descent<T>& descent, Out<T> gradient, double loss,
+                                  double total_weight, double learning_rate) {
+    require(descent.n_parameters == halves.plan().n_parameters() && size_of(gradient) == descent.n_parameters,
+            "the gradient must be like theta");
+    const nb::gil_scoped_release release;
+    double penalty = 0;
+    const double whole = halves.descend(descent, gradient.data(), loss, total_weight, learning_rate, penalty);
+    return {whole, penalty};
+}
+
 // No array is converted: a copy would take the results with it.
 template <class T> void bind_engine(nb::module_& m, const char* name) {
     nb::class_<Engine<T>>(m, name)
@@ -190,19 +236,45 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
                  new (self) Engine<T>(make_plan(layers, likelihood, n_scales, n_columns));
              })
         .def("forward", &forward<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "logits"_a.noconvert(),
-             "dropout_seed"_a.none(), "step"_a, "n_threads"_a)
+             "n_threads"_a)
         .def("loss", &loss<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "y"_a.noconvert(),
              "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "n_threads"_a)
         .def("loss_and_gradient", &loss_and_gradient<T>, "theta"_a.noconvert(), "X"_a.noconvert(),
              "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(),
              "gradient"_a.noconvert(), "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a,
              "l2_of_sum"_a, "dropout_seed"_a.none(), "n_threads"_a)
-        .def("run_steps", &run_steps<T>, "theta"_a.noconvert(), "first"_a.noconvert(),
-             "second"_a.noconvert().none(), "rule"_a, "numbers"_a, "l2"_a, "l2_biases"_a, "l2_of_sum"_a,
-             "clip_norm"_a, "decay_biases"_a, "dropout_seed"_a, "steps_done"_a, "X"_a.noconvert(),
-             "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(),
-             "order"_a.noconvert(), "batch_size"_a, "learning_rates"_a.noconvert(), "losses"_a.noconvert(),
+        .def("run_steps", &run_steps<T>, "descent"_a, "X"_a.noconvert(), "y"_a.noconvert(),
+             "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "order"_a.noconvert(),
+             "batch_size"_a, "learning_rates"_a.noconvert(), "losses"_a.noconvert(),
              "penalties"_a.noconvert().none(), "seconds"_a, "n_threads"_a);
+}
+
+template <class T> void bind_descent(nb::module_& m, const char* name) {
+    nb::class_<Descent<T>>(m, name).def(
+        "__init__",
+        [](Descent<T>* self, Out<T> theta, Out<T> first, const std::optional<Out<T>>& second,
+           const std::string& rule, const std::tuple<double, double, double, double, double>& numbers,
+           const std::tuple<double, bool, bool>& penalty, double clip_norm, bool decay_biases,
+           std::uint64_t dropout_seed, std::int64_t steps_done) {
+            new (self) Descent<T>(make_descent<T>(theta, first, second, rule, numbers, penalty, clip_norm,
+                                                  decay_biases, dropout_seed, steps_done));
+        },
+        nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), "theta"_a.noconvert(),
+        "first"_a.noconvert(), "second"_a.noconvert().none(), "rule"_a, "numbers"_a, "penalty"_a,
+        "clip_norm"_a, "decay_biases"_a, "dropout_seed"_a, "steps_done"_a);
+}
+
+template <class T> void bind_halves(nb::module_& m, const char* name) {
+    nb::class_<Halves<T>>(m, name)
+        .def(nb::init<const Engine<T>&, std::int64_t, int, bool, bool>(), nb::keep_alive<1, 2>(), "engine"_a,
+             "n_rows"_a, "n_threads"_a, "to_input"_a, "sparse"_a)
+        .def("forward", &forward_half<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "chunk"_a,
+             "logits"_a.noconvert(), "dropout_seed"_a.none(), "step"_a)
+        .def("backward", &backward_half<T>, "X"_a.noconvert(), "chunk"_a, "y"_a.noconvert(),
+             "weight"_a.noconvert().none(), "gradient"_a.noconvert(), "input_gradient"_a.noconvert().none(),
+             "dropout_seed"_a.none(), "step"_a)
+        .def("descend", &descend<T>, "descent"_a, "gradient"_a.noconvert(), "loss"_a, "total_weight"_a,
+             "learning_rate"_a);
 }
 
 template <class T> void bind_predictor(nb::module_& m, const char* name) {
@@ -267,6 +339,10 @@ std::vector<std::string> supported_instruction_sets() {
 NB_MODULE(CHAINRULE_MODULE, m) {
     chainrule::bind_engine<float>(m, "EngineFloat32");
     chainrule::bind_engine<double>(m, "EngineFloat64");
+    chainrule::bind_descent<float>(m, "DescentFloat32");
+    chainrule::bind_descent<double>(m, "DescentFloat64");
+    chainrule::bind_halves<float>(m, "HalvesFloat32");
+    chainrule::bind_halves<double>(m, "HalvesFloat64");
     chainrule::bind_predictor<float>(m, "RowPredictorFloat32");
     chainrule::bind_predictor<double>(m, "RowPredictorFloat64");
     m.def("apply", &chainrule::apply_named<float>, "name"_a, "x"_a.noconvert(), "y"_a.noconvert());
@@ -277,4 +353,5 @@ NB_MODULE(CHAINRULE_MODULE, m) {
         return chainrule::peak_flop_rate<float>(n_threads, n_stretches);
     });
     m.attr("vector_bytes") = chainrule::VECTOR_BYTES;
+    m.attr("chunk_rows") = chainrule::CHUNK_ROWS;
 }

@@ -35,7 +35,7 @@ template <class T> struct Descent {
     double clip_norm = std::numeric_limits<double>::infinity();
     bool decay_biases = false;
     std::uint64_t dropout_seed = 0;
-    std::int64_t steps_done = 0;
+    std::int64_t steps_done = 0, n_parameters = 0;
 };
 
 template <class T> class Engine {
@@ -44,15 +44,14 @@ public:
         for (const Layer& layer : plan_.layers) has_dropout_ = has_dropout_ || layer.dropout > 0;
     }
 
-    void forward(const T* theta, const Rows<T>& rows, T* logits, Dropout dropout, int n_threads) {
-        dropout.on = dropout.on && has_dropout_;
+    void forward(const T* theta, const Rows<T>& rows, T* logits, int n_threads) {
         with_workspace(rows, rows.n, n_threads, false, false, [&](Workspace<T>& space) {
             Team(n_threads).run([&](Team& team, int) {
                 Call call{*this, space, team};
                 call.pack_all(theta);
                 for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
                     call.blocks(std::min(CHUNK_ROWS, rows.n - chunk), [&](std::int64_t row, std::int64_t n) {
-                        call.passes.forward(rows, chunk, row, n, dropout, false);
+                        call.passes.forward(rows, chunk, row, n, {}, false);
                         call.copy_logits(row, n, logits + (chunk + row) * plan_.n_logits());
                     });
                     team.meet();
@@ -135,6 +134,8 @@ public:
     const Plan& plan() const { return plan_; }
 
 private:
+    template <class> friend class Halves;
+
     // One thread's part of a call.
     struct Call {
         Call(const Engine& engine, Workspace<T>& space, Team& team, int thread = 0)
@@ -143,7 +144,8 @@ private:
               space(space),
               team(team),
               passes(plan, space),
-              scratch(space.scratch(thread)) {}
+              scratch(space.scratch(thread)),
+              is_first(thread == 0) {}
 
         template <class Work> void blocks(std::int64_t n_rows, const Work& work) {
             // an equal share for each thread, in whole tiles, cut into blocks; who comes first takes the next
@@ -178,10 +180,12 @@ private:
         }
 
         // The rows' phase for one chunk: the share of the loss of its rows, −∂loss/∂s down to Δ_1.
+        // `logits_are_there`: the forward pass has been done before.
         double rows_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, double total_weight,
-                          const Dropout& dropout, bool with_gradient, T* input_gradient) {
+                          const Dropout& dropout, bool with_gradient, T* input_gradient,
+                          bool logits_are_there = false) {
             blocks(n, [&](std::int64_t row, std::int64_t m) {
-                passes.forward(rows, chunk, row, m, dropout, with_gradient);
+                if (!logits_are_there) passes.forward(rows, chunk, row, m, dropout, with_gradient);
                 passes.loss(rows, chunk, row, m, total_weight, scratch);
                 if (with_gradient) passes.backward(chunk, row, m, dropout, input_gradient, scratch);
             });
@@ -206,20 +210,27 @@ private:
                                     T* input_gradient) {
             const double total_weight = rows.total_weight();
             double loss = 0;
-            for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
-                const std::int64_t n = std::min(CHUNK_ROWS, rows.n - chunk);
-                loss +=
-                    rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr, input_gradient);
-                if (gradient != nullptr)
-                    groups([&](const Group& group, std::size_t) {
-                        const T* const bias =
-                            passes.weight_gradient(rows, chunk, group, n, scratch, [](std::int64_t) {});
-                        const Span at = span(group);
-                        put(gradient + at.weight, scratch, at.n_weights, chunk > 0);
-                        put(gradient + at.bias, bias, at.n_biases, chunk > 0);
-                    });
-                team.meet();  // the next chunk overwrites the losses and the activations
-            }
+            for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS)
+                loss += of_chunk(rows, chunk, total_weight, dropout, gradient, input_gradient, false);
+            return loss;
+        }
+
+        // The share of one chunk in the loss, and in ∂loss/∂θ, where there is a place for it: the first chunk
+        // is put there, the others are added.
+        double of_chunk(const Rows<T>& rows, std::int64_t chunk, double total_weight, const Dropout& dropout,
+                        T* gradient, T* input_gradient, bool logits_are_there) {
+            const std::int64_t n = std::min(CHUNK_ROWS, rows.n - chunk);
+            const double loss = rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr,
+                                           input_gradient, logits_are_there);
+            if (gradient != nullptr)
+                groups([&](const Group& group, std::size_t) {
+                    const T* const bias =
+                        passes.weight_gradient(rows, chunk, group, n, scratch, [](std::int64_t) {});
+                    const Span at = span(group);
+                    put(gradient + at.weight, scratch, at.n_weights, chunk > 0);
+                    put(gradient + at.bias, bias, at.n_biases, chunk > 0);
+                });
+            team.meet();  // the next chunk overwrites the losses and the activations
             return loss;
         }
 
@@ -286,7 +297,13 @@ private:
                 penalty = 0.5 * l2 * total(space.group_sums);
                 return loss + penalty;
             }
-            double loss = gradient_over_chunks(batch, dropout, gradient, nullptr);
+            const double loss = gradient_over_chunks(batch, dropout, gradient, nullptr);
+            return move_all(descent, numbers, gradient, loss, total_weight, penalty);
+        }
+
+        // The rest of a step, once the whole gradient is there: the penalty, the norm, every parameter.
+        double move_all(Descent<T>& descent, const StepNumbers<T>& numbers, T* gradient, double loss,
+                        double total_weight, double& penalty) {
             if (!std::isfinite(loss)) return loss;
             if (descent.penalty.l2 != 0)
                 loss += penalty = add_penalty(descent.penalty, total_weight, descent.theta, gradient);
@@ -345,6 +362,7 @@ private:
         Team& team;
         Passes<T> passes;
         T* scratch;
+        bool is_first;
     };
 
     // The workspace goes on from call to call; a call beside another one gets its own.
@@ -369,6 +387,88 @@ private:
     bool has_dropout_ = false;
     std::mutex mutex_;
     std::unique_ptr<Workspace<T>> space_;
+};
+
+// A pass in two halves, for a loss that the caller computes: forward(…) gives the logits of a chunk of the
+// rows, backward(…) takes their losses and slopes in the place of y (Likelihood::given). The activations stay
+// in between, so nothing is computed twice.
+template <class T> class Halves {
+public:
+    Halves(const Engine<T>& engine, std::int64_t n_rows, int n_threads, bool to_input, bool sparse)
+        : engine_(engine),
+          space_(engine.plan(), std::min(n_rows, CHUNK_ROWS), n_threads, true, to_input, sparse),
+          n_threads_(n_threads) {}
+
+    Halves(const Halves&) = delete;  // the workspace stays where it is
+    Halves& operator=(const Halves&) = delete;
+
+    const Plan& plan() const { return engine_.plan(); }
+
+    // Whether there is such a chunk of the rows, and place for it.
+    bool takes(const Rows<T>& rows, std::int64_t chunk) const {
+        return chunk >= 0 && chunk % CHUNK_ROWS == 0 && chunk < rows.n &&
+               std::min(CHUNK_ROWS, rows.n - chunk) <= space_.capacity && rows.is_sparse() == space_.sparse;
+    }
+
+    // The logits of the chunk of the rows that begins at row `chunk`.
+    void forward(const T* theta, const Rows<T>& rows, std::int64_t chunk, const Dropout& dropout, T* logits) {
+        run([&](Call& call) {
+            if (chunk == 0) call.pack_all(theta);
+            call.blocks(std::min(CHUNK_ROWS, rows.n - chunk), [&](std::int64_t row, std::int64_t n) {
+                call.passes.forward(rows, chunk, row, n, dropout_of(dropout), true);
+                call.copy_logits(row, n, logits + row * plan().n_logits());
+            });
+        });
+    }
+
+    // The chunk's share of the loss, and of the gradients, which are added to those of the chunks before it.
+    double backward(const Rows<T>& rows, std::int64_t chunk, const Dropout& dropout, T* gradient,
+                    T* input_gradient) {
+        const double total_weight = rows.total_weight();
+        double result = 0;
+        run([&](Call& call) {
+            const double loss =
+                call.of_chunk(rows, chunk, total_weight, dropout_of(dropout), gradient, input_gradient, true);
+            if (call.is_first) result = loss;
+        });
+        return result;
+    }
+
+    // The step of N13 with the gradient of all chunks. Returns the loss, penalty included.
+    double descend(Descent<T>& descent, T* gradient, double loss, double total_weight, double learning_rate,
+                   double& penalty) {
+        const StepNumbers<T> numbers(descent.optimizer, learning_rate, descent.steps_done + 1);
+        double result = 0;
+        run([&](Call& call) {
+            const FlushDenormals flush;
+            double added = 0;
+            const double whole = call.move_all(descent, numbers, gradient, loss, total_weight, added);
+            if (!call.is_first) return;
+            result = whole;
+            penalty = added;
+        });
+        descent.steps_done += std::isfinite(result);
+        return result;
+    }
+
+private:
+    using Call = typename Engine<T>::Call;
+
+    template <class Work> void run(const Work& work) {
+        Team(n_threads_).run([&](Team& team, int thread) {
+            Call call{engine_, space_, team, thread};
+            work(call);
+        });
+    }
+
+    Dropout dropout_of(Dropout dropout) const {
+        dropout.on = dropout.on && engine_.has_dropout_;
+        return dropout;
+    }
+
+    const Engine<T>& engine_;
+    Workspace<T> space_;
+    int n_threads_;
 };
 
 // One row at a time: θ is packed once, and a call does nothing but the forward pass and the mean.

@@ -114,7 +114,7 @@ def test_arrays_that_do_not_fit_together_are_an_error(starts, columns, text, mak
     native = problem.network.engine("native", 1)._engines[np.dtype("float64")]
     arrays = np.array(starts, dtype=np.int64), np.array(columns, dtype=np.int32), np.ones(2)
     with pytest.raises(ValueError, match=text):
-        native.forward(problem.theta, arrays, np.empty((len(starts) - 1, 1)), None, 0, 1)
+        native.forward(problem.theta, arrays, np.empty((len(starts) - 1, 1)), 1)
 
 
 def test_what_sparse_rows_have_not_is_an_error(make_problem):

@@ -149,57 +149,29 @@ class NativeEngine:
         self._forced_threads = n_threads is not None
         self._n_logits, self._n_parameters = architecture.n_logits, architecture.n_parameters
         self._architecture, self._likelihood = architecture, likelihood
-        top = native_likelihood(likelihood)
-        # A likelihood in Python splits a step: its losses and slopes come to the engine in the place of y.
-        self._split = top[0] == "given"
-        n_scales = architecture.n_scales
-        n_columns = self._n_logits + n_scales + 1 if self._split else likelihood.n_columns
-        module = native_module(instruction_set)
+        self._module = native_module(instruction_set)
+        top, n_scales = native_likelihood(likelihood), architecture.n_scales
+        # of a likelihood in Python the engine gets the slopes and the losses in the place of y
+        n_columns = likelihood.n_columns if top[0] != "given" else self._n_logits + n_scales + 1
         layers = [
             (layer.n_inputs, layer.units, layer.activation, layer.bias, layer.dropout, layer.weight_start)
             for layer in architecture.dense
         ]
+        self._n_columns, self._chunk_rows = n_columns, int(self._module.chunk_rows)
         self._engines = {
-            np.dtype(np.float32): module.EngineFloat32(layers, top, n_scales, n_columns),
-            np.dtype(np.float64): module.EngineFloat64(layers, top, n_scales, n_columns),
+            dtype: self._kind("Engine", dtype)(layers, top, n_scales, n_columns)
+            for dtype in (np.dtype(np.float32), np.dtype(np.float64))
         }
-        self._predictors = {
-            np.dtype(np.float32): module.RowPredictorFloat32,
-            np.dtype(np.float64): module.RowPredictorFloat64,
-        }
+
+    def _kind(self, name: str, dtype: np.dtype[Any]) -> Any:
+        """Return the native class of that name for a dtype."""
+        return getattr(self._module, name + dtype.name.capitalize())
 
     def forward(self, theta: Array, X: Table) -> Array:
-        return self._forward(theta, X, None, 0)
-
-    def _forward(self, theta: Array, X: Table, dropout_seed: int | None, step: int) -> Array:
         logits = np.empty((X.shape[0], self._n_logits), dtype=theta.dtype)
         engine, n_threads = self._engines[theta.dtype], self._threads(2 * X.shape[0])
-        engine.forward(theta, _arrays(X), logits, dropout_seed, step, n_threads)
+        engine.forward(theta, arrays_of(X), logits, n_threads)
         return logits
-
-    def _target(
-        self,
-        theta: Array,
-        X: Table,
-        y: NDArray[Any],
-        offset: Array | None,
-        dropout_seed: int | None = None,
-        step: int = 0,
-    ) -> Array:
-        """Return y as the engine takes it: where the likelihood is in Python, its slopes and its losses."""
-        if not self._split:
-            return _like(theta, y)
-        logits = self._forward(theta, X, dropout_seed, step)
-        moved = logits if offset is None else logits + offset
-        z = self._likelihood.extended(moved, self._architecture.scales(theta))
-        losses, slopes = self._likelihood.loss_and_gradient(z, y)
-        given = np.column_stack([slopes, losses])
-        if given.shape != (X.shape[0], self._n_logits + self._architecture.n_scales + 1):
-            raise InputError(
-                f"loss_and_gradient of {self._likelihood!r} must return the losses ({X.shape[0]},) and the "
-                f"derivatives {z.shape}, not {np.shape(losses)} and {np.shape(slopes)}."
-            )
-        return _like(theta, given)
 
     def loss(
         self,
@@ -209,12 +181,11 @@ class NativeEngine:
         sample_weight: Array | None,
         offset: Array | None = None,
     ) -> float:
-        engine, target = self._engines[theta.dtype], self._target(theta, X, y, offset)
-        n_threads = self._threads(2 * X.shape[0])
-        return float(engine.loss(theta, _arrays(X), target, sample_weight, offset, n_threads))
+        engine, n_threads = self._engines[theta.dtype], self._threads(2 * X.shape[0])
+        return float(engine.loss(theta, arrays_of(X), like(theta, y), sample_weight, offset, n_threads))
 
     def predictor(self, theta: Array) -> RowPredictor:
-        compute = self._predictors[theta.dtype](self._engines[theta.dtype], theta)
+        compute = self._kind("RowPredictor", theta.dtype)(self._engines[theta.dtype], theta)
         logits = np.empty(self._n_logits, dtype=theta.dtype)
         mean_of, scales = self._likelihood.mean, self._architecture.scales(theta).copy()
         mean = logits[: self._likelihood.n_locations]
@@ -227,8 +198,10 @@ class NativeEngine:
             compute(row, logits)
             return mean_of(logits[None], scales)[0]
 
-        in_python = self._split or isinstance(self._likelihood, Ordinal | Quantile | Weibull)
-        return predict_by_python if in_python else predict
+        is_native = is_built_in(self._likelihood) and not isinstance(
+            self._likelihood, Ordinal | Quantile | Weibull
+        )
+        return predict if is_native else predict_by_python
 
     def loss_and_gradient(
         self,
@@ -244,8 +217,8 @@ class NativeEngine:
         gradient = np.empty_like(theta)
         loss = self._engines[theta.dtype].loss_and_gradient(
             theta,
-            _arrays(X),
-            self._target(theta, X, y, offset, dropout_seed),
+            arrays_of(X),
+            like(theta, y),
             sample_weight,
             offset,
             gradient,
@@ -270,66 +243,13 @@ class NativeEngine:
         penalties: NDArray[np.float64] | None = None,
         offset: Array | None = None,
     ) -> NDArray[np.float64]:
-        if self._split:
-            end, losses = time.monotonic() + CALL_SECONDS, []
-            for k, rate in enumerate(learning_rates):
-                rows = order[k * batch_size : (k + 1) * batch_size]
-                weight, moved = (None if part is None else part[rows] for part in (sample_weight, offset))
-                batch = X[rows]
-                key = (descent.dropout_seed, descent.step)
-                target = self._target(descent.theta, batch, y[rows], moved, *key)
-                place = None if penalties is None else penalties[k : k + 1]
-                whole = np.arange(len(rows))
-                losses += self._run_steps(
-                    descent, batch, target, weight, whole, len(rows), np.array([rate]), place, moved
-                ).tolist()
-                if not np.isfinite(losses[-1]) or time.monotonic() > end:
-                    break
-            return np.array(losses)
-        return self._run_steps(
-            descent,
-            X,
-            _like(descent.theta, y),
-            sample_weight,
-            order,
-            batch_size,
-            learning_rates,
-            penalties,
-            offset,
-        )
-
-    def _run_steps(
-        self,
-        descent: Descent,
-        X: Table,
-        y: Array,
-        sample_weight: Array | None,
-        order: NDArray[np.int64],
-        batch_size: int,
-        learning_rates: NDArray[np.float64],
-        penalties: NDArray[np.float64] | None,
-        offset: Array | None,
-    ) -> NDArray[np.float64]:
-        theta, (first, *second) = descent.theta, descent.state
-        rule, numbers = _rule(descent.optimizer)
         n_threads, n_steps = self._pace(descent, 6 * min(batch_size, len(order)), len(learning_rates))
         losses = np.empty(n_steps)
         begin = time.perf_counter()
-        n_done = self._engines[theta.dtype].run_steps(
-            theta=theta,
-            first=first,
-            second=second[0] if second else None,
-            rule=rule,
-            numbers=numbers,
-            l2=descent.penalty.l2,
-            l2_biases=descent.penalty.biases,
-            l2_of_sum=descent.penalty.of_sum,
-            clip_norm=np.inf if descent.clip_norm is None else descent.clip_norm,
-            decay_biases=descent.decay_biases,
-            dropout_seed=descent.dropout_seed,
-            steps_done=descent.step,
-            X=_arrays(X),
-            y=y,
+        n_done = self._engines[descent.theta.dtype].run_steps(
+            descent=self._native_descent(descent),
+            X=arrays_of(X),
+            y=like(descent.theta, y),
             weight=sample_weight,
             offset=offset,
             order=order[: n_steps * batch_size],
@@ -349,6 +269,22 @@ class NativeEngine:
         losses = losses[:n_done]
         descent.step += n_done - (not np.isfinite(losses[-1]))
         return losses
+
+    def _native_descent(self, descent: Descent) -> Any:
+        """Return a descent as C++ knows it; its arrays are those of the descent."""
+        (first, *second), (rule, numbers) = descent.state, _rule(descent.optimizer)
+        return self._kind("Descent", descent.theta.dtype)(
+            theta=descent.theta,
+            first=first,
+            second=second[0] if second else None,
+            rule=rule,
+            numbers=numbers,
+            penalty=(descent.penalty.l2, descent.penalty.biases, descent.penalty.of_sum),
+            clip_norm=np.inf if descent.clip_norm is None else descent.clip_norm,
+            decay_biases=descent.decay_biases,
+            dropout_seed=descent.dropout_seed,
+            steps_done=descent.step,
+        )
 
     def _pace(self, descent: Descent, flop_per_parameter: int, n_steps: int) -> tuple[int, int]:
         """Return how many threads take the next steps, and how many steps these are.
@@ -373,13 +309,13 @@ class NativeEngine:
         return self.n_threads if self._forced_threads else min(self.n_threads, worth)
 
 
-def _arrays(X: Table) -> Any:
+def arrays_of(X: Table) -> Any:
     """Return dense rows as they are, and of CSR the starts of the rows, the columns and the values."""
     if isinstance(X, np.ndarray):
         return X
     return X.indptr.astype(np.int64), X.indices.astype(np.int32, copy=False), X.data
 
 
-def _like(theta: Array, y: NDArray[Any]) -> Array:
+def like(theta: Array, y: NDArray[Any]) -> Array:
     """Return y C-contiguous in the dtype of θ; class numbers are exact in it up to 2^24."""
     return np.ascontiguousarray(y, dtype=theta.dtype)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import Architecture
 from chainrule.errors import InputError
-from chainrule.likelihoods import Likelihood
+from chainrule.likelihoods import Likelihood, is_built_in
 from chainrule.optimization import Optimizer, Penalty
 
 Array = NDArray[np.floating[Any]]
@@ -151,6 +151,10 @@ def make_engine(
 
         return ReferenceEngine(architecture, likelihood)
     if name == "native":
+        if not is_built_in(likelihood):
+            from chainrule.engine.split import SplitEngine  # noqa: PLC0415 (only what is asked for)
+
+            return SplitEngine(architecture, likelihood, n_threads)
         from chainrule.engine.native import NativeEngine  # noqa: PLC0415 (only what is asked for)
 
         return NativeEngine(architecture, likelihood, n_threads)

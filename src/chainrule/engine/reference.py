@@ -36,7 +36,7 @@ class ReferenceEngine:
         offset: Array | None = None,
     ) -> float:
         row_losses, _ = self._top(theta, self.forward(theta, X), y, offset)
-        return _mean(row_losses, sample_weight)
+        return mean_of_rows(row_losses, sample_weight)
 
     def predictor(self, theta: Array) -> RowPredictor:
         kept = theta.copy()
@@ -134,7 +134,7 @@ class ReferenceEngine:
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
         states = equations.forward(_dense(X), parameters, functions, masks)
         row_losses, minus_e = self._top(theta, states[-1].H, y, offset)
-        loss = _mean(row_losses, sample_weight)
+        loss = mean_of_rows(row_losses, sample_weight)
         signal = equations.top_error_signal(minus_e, sample_weight)
         delta, of_scales = np.hsplit(signal, [self.architecture.n_logits])
         gradients, G = equations.backward(delta, states, parameters, functions, masks)
@@ -154,7 +154,7 @@ def _dense(X: Table) -> Array:
     return X if isinstance(X, np.ndarray) else X.toarray()
 
 
-def _mean(row_losses: Array, sample_weight: Array | None) -> float:
+def mean_of_rows(row_losses: Array, sample_weight: Array | None) -> float:
     """Return the weighted mean; a row of weight 0 does not count, even if its loss is infinite."""
     if sample_weight is None:
         return float(row_losses.mean(dtype=np.float64))
