@@ -211,20 +211,21 @@ def test_describe_tells_what_is_in_the_file(tmp_path):
     assert described["chainrule_version"] == cr.__version__
     assert described["estimator"] == "TabularClassifier"
     assert described["parameters"]["epochs"] == 3
-    assert described["fitted"]["network_"]["hidden"][0] == {
+    assert described["fitted"]["members_"]["items"][0]["network"]["hidden"][0] == {
         "layer": "Dense",
         "units": 6,
         "activation": model.network_.hidden[0].activation,
         "bias": True,
     }
-    assert described["arrays"]["theta"] == {"shape": [model.network_.n_parameters], "dtype": "float32"}
+    shape = [model.network_.n_parameters]
+    assert described["arrays"]["members_.0.theta"] == {"shape": shape, "dtype": "float32"}
 
 
 def test_the_file_is_a_safetensors_file(tmp_path):
     model, _ = fitted("number")
     model.save(tmp_path / "model.safetensors")
     arrays = load_file(tmp_path / "model.safetensors")
-    np.testing.assert_array_equal(arrays["theta"], model.theta_)
+    np.testing.assert_array_equal(arrays["members_.0.theta"], model.theta_)
     with safe_open(tmp_path / "model.safetensors", framework="numpy") as file:
         assert set(file.metadata()) == {"chainrule", "sha256"}
 
@@ -329,7 +330,11 @@ def changed(*place, value):
     return change
 
 
+FIRST = ("fitted", "members_", "items", 0)
 WRONG_CONTENT = {
+    "no members": changed("fitted", "members_", value=None),
+    "an empty list of members": changed("fitted", "members_", "items", value=[]),
+    "a member without weight": changed(*FIRST, "weight", value=0.0),
     "no JSON": lambda text, _: text[:-1],
     "a list": lambda *_: "[1]",
     "very deep": lambda *_: "[" * 100_000,
@@ -342,27 +347,27 @@ WRONG_CONTENT = {
     "a parameter that is not allowed": changed("parameters", "n_threads", value=-3),
     "an unknown attribute": changed("fitted", "predict", value=3),
     "an attribute of Python": changed("fitted", "__class__", value="dict"),
-    "no network": changed("fitted", "network_", value=None),
+    "no network": changed(*FIRST, "network", value=None),
     "no encoder": changed("fitted", "encoder_", value=None),
     "no target": changed("fitted", "target_", value=None),
-    "no history": changed("fitted", "history_", value=None),
+    "no history": changed(*FIRST, "history", value=None),
     "no seed": changed("fitted", "seed_", value=None),
     "another kind": changed("fitted", "encoder_", "kind", value="history"),
     "an unknown kind": changed("fitted", "encoder_", "kind", value="pickle"),
-    "a number as network": changed("fitted", "network_", value=3),
-    "a number as history": changed("fitted", "history_", value=3),
-    "a best epoch that is not there": changed("fitted", "history_", "history", "best_epoch", value=30),
-    "other inputs": changed("fitted", "network_", "n_inputs", value=3),
-    "no inputs": changed("fitted", "network_", "n_inputs", value=0),
-    "other units": changed("fitted", "network_", "hidden", 0, "units", value=7),
-    "units that are text": changed("fitted", "network_", "hidden", 0, "units", value="6"),
-    "an unknown activation": changed("fitted", "network_", "hidden", 0, "activation", value="eval"),
-    "an activation that is a list": changed("fitted", "network_", "hidden", 0, "activation", value=[]),
-    "an unknown layer": changed("fitted", "network_", "hidden", 0, "layer", value="Conv"),
-    "a layer that is a number": changed("fitted", "network_", "hidden", 0, value=[1]),
-    "an unknown likelihood": changed("fitted", "network_", "likelihood", "name", value="os.system"),
+    "a number as network": changed(*FIRST, "network", value=3),
+    "a number as history": changed(*FIRST, "history", value=3),
+    "a best epoch that is not there": changed(*FIRST, "history", "history", "best_epoch", value=30),
+    "other inputs": changed(*FIRST, "network", "n_inputs", value=3),
+    "no inputs": changed(*FIRST, "network", "n_inputs", value=0),
+    "other units": changed(*FIRST, "network", "hidden", 0, "units", value=7),
+    "units that are text": changed(*FIRST, "network", "hidden", 0, "units", value="6"),
+    "an unknown activation": changed(*FIRST, "network", "hidden", 0, "activation", value="eval"),
+    "an activation that is a list": changed(*FIRST, "network", "hidden", 0, "activation", value=[]),
+    "an unknown layer": changed(*FIRST, "network", "hidden", 0, "layer", value="Conv"),
+    "a layer that is a number": changed(*FIRST, "network", "hidden", 0, value=[1]),
+    "an unknown likelihood": changed(*FIRST, "network", "likelihood", "name", value="os.system"),
     "a likelihood of another size": changed(
-        "fitted", "network_", "likelihood", "settings", "n_outputs", value=2
+        *FIRST, "network", "likelihood", "settings", "n_outputs", value=2
     ),
     "one class": changed("fitted", "target_", "labels", "items", value=["no"]),
     "a class too many": changed("fitted", "target_", "labels", "items", value=["a", "b", "c"]),
@@ -374,9 +379,9 @@ WRONG_CONTENT = {
     "an unknown column kind": changed("fitted", "encoder_", "description", "columns", 1, "kind", value="x"),
     "an unknown cycle": changed("fitted", "encoder_", "description", "columns", 6, "cycles", value=["x"]),
     "an array that is not there": changed("fitted", "encoder_", "arrays", "scaling", value="other"),
-    "θ too short": changed("arrays", "theta", value=lambda theta: theta[1:].copy()),
-    "θ of whole numbers": changed("arrays", "theta", value=lambda theta: theta.astype(int)),
-    "θ with NaN": changed("arrays", "theta", value=lambda theta: theta * np.nan),
+    "θ too short": changed("arrays", "members_.0.theta", value=lambda theta: theta[1:].copy()),
+    "θ of whole numbers": changed("arrays", "members_.0.theta", value=lambda theta: theta.astype(int)),
+    "θ with NaN": changed("arrays", "members_.0.theta", value=lambda theta: theta * np.nan),
     "scaling of another shape": changed("arrays", "encoder_.scaling", value=lambda a: a[:, :1].copy()),
 }
 

@@ -24,6 +24,7 @@ import chainrule
 from chainrule.architecture import Dense, Dropout, Layer
 from chainrule.errors import InputError, ModelFileError
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+from chainrule.estimators.members import Member
 from chainrule.estimators.predictive import KeptAside
 from chainrule.estimators.targets import Classes, Scaling
 from chainrule.likelihoods import LIKELIHOODS, Likelihood, is_built_in
@@ -70,8 +71,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         raise InputError(f"{name} has no place in a model file; that have {', '.join(ESTIMATORS)}.")
     check_is_fitted(model, "theta_")
     model._validate_params()
-    arrays: Arrays = {"theta": model.theta_}
-    fitted = {key: getattr(model, key) for key in ("network_", *model._saved) if hasattr(model, key)}
+    arrays: Arrays = {}
+    fitted = {key: getattr(model, key) for key in model._saved if hasattr(model, key)}
     description = {
         "format_version": FORMAT_VERSION,
         "chainrule_version": chainrule.__version__,
@@ -148,10 +149,9 @@ def load(path: str | os.PathLike[str], *, likelihood: Likelihood | None = None) 
         model = kind(**parameters)
         model._validate_params()
         for key, value in description["fitted"].items():
-            if key not in {"network_", *kind._saved}:
+            if key not in kind._saved:
                 raise ModelFileError(f"{key!r} is no attribute of {kind.__name__}.")
             setattr(model, key, _decode(value, arrays))
-        model.theta_ = arrays["theta"]
         model._check_restored()
     except WRONG_CONTENT as error:
         raise _damaged(path, error) from error
@@ -326,6 +326,15 @@ def _decode_network(value: dict[str, Any], arrays: Arrays) -> Network:  # noqa: 
     return Network(value["n_inputs"], hidden, likelihood=_likelihood_of(value["likelihood"]))
 
 
+def _encode_member(member: Member, name: str, arrays: Arrays) -> dict[str, Any]:
+    return {part: _encode(value, f"{name}.{part}", arrays) for part, value in vars(member).items()}
+
+
+def _decode_member(value: dict[str, Any], arrays: Arrays) -> Member:
+    parts = (field.name for field in fields(Member))
+    return Member(**{part: _decode(value[part], arrays) for part in parts})
+
+
 def _encode_encoder(encoder: TableEncoder, name: str, arrays: Arrays) -> dict[str, Any]:
     description, own = encoder.describe()
     arrays.update({f"{name}.{key}": array for key, array in own.items()})
@@ -365,6 +374,7 @@ def _decode_kept_aside(value: dict[str, Any], arrays: Arrays) -> KeptAside:
 
 # kind → the class, to JSON, and back
 KINDS: dict[str, tuple[Any, Callable[..., dict[str, Any]], Callable[..., Any]]] = {
+    "member": (Member, _encode_member, _decode_member),
     "network": (Network, _encode_network, _decode_network),
     "encoder": (TableEncoder, _encode_encoder, _decode_encoder),
     "history": (

@@ -265,7 +265,7 @@ def interrupt(monkeypatch):
         def fit(model, *data):
             whole(model, *data)
             if model.epochs == epochs:
-                model.history_.stopped_by = "interrupt"
+                model.stopped_by_ = model.history_.stopped_by = "interrupt"
                 if best_epoch is not None:
                     model.history_.best_epoch = best_epoch
             return model

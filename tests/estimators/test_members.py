@@ -1,6 +1,7 @@
 """The members of an ensemble: which rows they have, what they are averaged to, and how they end."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from sklearn.datasets import make_friedman1
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators import members as members_module
-from chainrule.estimators.members import Part, Plan
-from chainrule.estimators.recipe import MANY_ROWS, RECIPES, batch_size_for, recipe_for
+from chainrule.estimators.members import Job, Kind, Plan, stopped_by, that_count
+from chainrule.estimators.recipe import MANY_ROWS, PORTFOLIOS, batch_size_for, portfolio_for
+from chainrule.estimators.rows import Part
 from chainrule.training import Training, split_validation
 from chainrule.training.batches import Data
 
@@ -24,7 +26,7 @@ def fitted(homes, target, **settings):
 
 
 def thetas(model):
-    return [model.theta_, *model.other_thetas_]
+    return [member.theta for member in model.members_]
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -47,7 +49,6 @@ def test_the_first_member_is_the_only_one_of_a_fit_with_one(homes, target):
     one, three = fitted(homes, target, n_members=1), fitted(homes, target)
     np.testing.assert_array_equal(one.theta_, three.theta_)
     assert one.n_members_ == 1
-    assert not hasattr(one, "other_thetas_")
     three.set_params(n_members=1).fit(homes.table, homes.targets[target])
     assert three.n_members_ == 1  # the others are gone
 
@@ -58,19 +59,20 @@ def test_all_members_survive_a_file(homes, target, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = cr.load(tmp_path / "model.safetensors")
     assert again.n_members_ == 3
-    assert [h.best_epoch for h in again.other_histories_] == [h.best_epoch for h in model.other_histories_]
+    assert [m.history for m in again.members_] == [m.history for m in model.members_]
     for name in ("predict", "predict_proba")[: 1 + (target == "three")]:
         np.testing.assert_array_equal(getattr(again, name)(homes.table), getattr(model, name)(homes.table))
-    again.other_thetas_ = again.other_thetas_[:, 1:]
-    with pytest.raises(InputError, match="other_thetas_ does not fit"):
+    other = replace(again.members_[1], theta=again.members_[1].theta[1:])
+    again.members_ = (again.members_[0], other)
+    with pytest.raises(InputError, match=r"but the network has \d+ parameters"):
         again._check_restored()
 
 
 def test_as_many_members_as_the_preset_says(homes):
-    assert [RECIPES[preset][0].n_members for preset in RECIPES] == [2, 8, 24]
-    for preset in ("fast", "default", "best"):
+    for preset, (few, _) in PORTFOLIOS.items():
         model = fitted(homes, "number", preset=preset, n_members=None, epochs=1)
-        assert model.n_members_ == RECIPES[preset][0].n_members
+        assert len(model.steps_done_) == sum(recipe.n_members for recipe in few)
+        assert 1 <= model.n_members_ <= len(model.steps_done_)
     linear = fitted(homes, "number", hidden=(), n_members=None, epochs=None)
     assert linear.n_members_ == 1
     assert linear.encoder_.n_inputs < model.encoder_.n_inputs  # it has no ramps: it is linear
@@ -98,19 +100,24 @@ def plan_for(n_rows=60, n_members=3, eval_set=None, **settings):
     parts = [Part(None, None)] * n_members
     if eval_set is None:
         parts = [Part(*split_validation(n_rows, 0.2, 0, None, k)) for k in range(n_members)]
-    return Plan(network, Training(epochs=2, seed=5, **settings), data, parts, eval_set)
+    kind = Kind(network, Training(epochs=2, seed=5, **settings))
+    return Plan([kind], [Job(0, part) for part in parts], data, eval_set)
+
+
+def members_of(plan):
+    return that_count(plan.fit())
 
 
 def test_held_out_rows_come_with_the_logits_of_members_that_have_not_seen_them():
     plan = plan_for(n_members=8)  # 8 · 12 rows: most of the 60 are held out twice
-    members = plan.fit()
-    found = plan.held_out(members)
+    trained = members_of(plan)
+    found = plan.held_out(trained)
     seen = dict(zip(map(bytes, found.data.X), found.logits, strict=True))
     assert len(seen) == len(found.data.X) > 50
     for row, x in enumerate(plan.data.X):
-        by = [member.theta for member in members if row in member.part.held_out]
+        by = [member for job, member in trained if row in job.part.held_out]
         if by:
-            expected = np.mean([plan.network.forward(theta, x[None])[0] for theta in by], axis=0)
+            expected = np.mean([one.network.forward(one.theta, x[None])[0] for one in by], axis=0)
             np.testing.assert_allclose(seen[bytes(x)], expected, rtol=1e-5)
         else:
             assert bytes(x) not in seen
@@ -118,33 +125,33 @@ def test_held_out_rows_come_with_the_logits_of_members_that_have_not_seen_them()
 
 def test_without_held_out_rows_there_are_none():
     plan = plan_for()
-    nothing = Plan(plan.network, plan.settings, plan.data, [Part(None, None)], None)
-    assert nothing.held_out(nothing.fit()) is None
+    nothing = replace(plan, jobs=[Job(0, Part(None, None))])
+    assert nothing.held_out(members_of(nothing)) is None
 
 
 def test_an_eval_set_is_held_out_from_all_members():
     X, y = make_friedman1(9, random_state=1)
     rows = Data(X.astype(np.float32), y[:, None].astype(np.float32) / 10, None)
     plan = plan_for(eval_set=rows)
-    members = plan.fit()
-    found = plan.held_out(members)
-    expected = np.mean([plan.network.forward(member.theta, rows.X) for member in members], axis=0)
+    trained = members_of(plan)
+    found = plan.held_out(trained)
+    expected = np.mean([one.network.forward(one.theta, rows.X) for _, one in trained], axis=0)
     np.testing.assert_allclose(found.logits, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 7])
 def test_members_do_not_depend_on_who_is_trained_beside_them(n_threads):
-    alone = plan_for(n_members=4, n_threads=1).fit()
-    together = plan_for(n_members=4, n_threads=n_threads).fit()
+    alone = members_of(plan_for(n_members=4, n_threads=1))
+    together = members_of(plan_for(n_members=4, n_threads=n_threads))
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one.theta, other.theta)
+        np.testing.assert_array_equal(one.member.theta, other.member.theta)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_members_without_time_are_left_out(n_threads):
-    members = plan_for(n_members=5, n_threads=n_threads, time_limit=1e-9).fit()
-    assert len(members) == 1  # somebody has to predict
-    assert members[0].history.stopped_by == "time"
+    found = plan_for(n_members=5, n_threads=n_threads, time_limit=1e-9).fit()
+    (one,) = that_count(found)  # somebody has to predict
+    assert one.member.history.stopped_by == stopped_by(found) == "time"
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -182,24 +189,26 @@ def test_ctrl_c_ends_all_members_and_keeps_what_they_have(n_threads, when, monke
     monkeypatch.setattr(members_module, "train", interrupted)
     monkeypatch.setattr(members_module, "ThreadPoolExecutor", Pool)
     plan = plan_for(n_members=4, n_threads=n_threads)
-    long = Plan(plan.network, Training(epochs=10**6, n_threads=n_threads), plan.data, plan.parts, None)
-    members = long.fit()
+    kind = Kind(plan.kinds[0].network, Training(epochs=10**6, n_threads=n_threads))
+    found = replace(plan, kinds=[kind]).fit()
+    assert stopped_by(found) == "interrupt"
+    members = [one.member for one in that_count(found)]
     assert {member.history.stopped_by for member in members} == {"interrupt"}
     assert 1 <= len(members) <= n_threads
     assert all(member.history.best_epoch >= 1 for member in members)
 
 
-@pytest.mark.parametrize("preset", RECIPES)
+@pytest.mark.parametrize("preset", PORTFOLIOS)
 def test_a_table_of_many_rows_has_its_own_recipe(preset):
-    few, many = RECIPES[preset]
-    assert recipe_for(preset, MANY_ROWS - 1) is few
-    assert recipe_for(preset, MANY_ROWS) is many
+    few, many = PORTFOLIOS[preset]
+    assert portfolio_for(preset, MANY_ROWS - 1) is few
+    assert portfolio_for(preset, MANY_ROWS) is many
 
 
-@pytest.mark.parametrize("preset", RECIPES)
+@pytest.mark.parametrize("preset", PORTFOLIOS)
 def test_the_time_grows_at_most_with_the_rows(preset):
     sizes = [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000]
-    epochs = [recipe_for(preset, n).epochs_for(n) for n in sizes]
+    epochs = [max(recipe.epochs_for(n) for recipe in portfolio_for(preset, n)) for n in sizes]
     assert (np.diff(epochs) <= 0).all()
     assert epochs[-1] == 10
     assert [batch_size_for(n) for n in sizes] == [32, 32, 128, 512, 512, 512]

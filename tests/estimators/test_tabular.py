@@ -1,5 +1,6 @@
 import pickle
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -149,7 +150,7 @@ def test_log_probabilities_go_on_where_probabilities_have_run_to_0():
     X = np.linspace(-1, 1, 60)[:, None]
     for y in (X[:, 0] > 0, np.digitize(X[:, 0], [-0.3, 0.3])):
         model = TabularClassifier(hidden=(), random_state=0).fit(X, y)
-        model.theta_ = model.theta_ * 1000
+        model.members_ = tuple(replace(one, theta=1000 * one.theta) for one in model.members_)
         logs = model.predict_log_proba(X)
         assert model.predict_proba(X).min() == 0
         assert np.isfinite(logs).all()

@@ -1,5 +1,7 @@
 """trace: against the engines' own passes, finite differences of the loss, and the notes' network by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -219,15 +221,16 @@ def test_several_labels_and_several_numbers():
 
 def test_each_member_is_traced_with_its_own_parameters(table, target):
     model = cr.TabularRegressor(hidden=(4,), epochs=2, random_state=0, **ONE_MEMBER).fit(table, target)
-    model.other_thetas_ = np.stack([2 * model.theta_, -model.theta_])
-    for member, theta in enumerate((model.theta_, *model.other_thetas_)):
+    (first,) = model.members_
+    model.members_ = (first, replace(first, theta=2 * first.theta), replace(first, theta=-first.theta))
+    for member, theta in enumerate(one.theta for one in model.members_):
         traced = cr.trace(model, table.iloc[0], target[0], member=member)
         alone = cr.trace(model.network_, traced.x, traced.target.y[0], theta=theta)
         np.testing.assert_array_equal(traced.gradient, alone.gradient)
         assert f"This is member {member} of 3" in str(traced)
     with pytest.raises(cr.InputError, match="there are 3; give a whole number from 0 to 2"):
         cr.trace(model, table.iloc[0], target[0], member=3)
-    del model.other_thetas_
+    model.members_ = (first,)
     with pytest.raises(cr.InputError, match="there is one member, 0"):
         cr.trace(model, table.iloc[0], target[0], member=1)
 

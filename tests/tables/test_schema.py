@@ -268,7 +268,7 @@ def test_a_target_of_dates():
 def test_a_target_that_is_not_one_column(y):
     with pytest.raises(InputError) as error:
         task_of_target(y)
-    assert str(error.value) == f"The target must be one column, (n_rows,), but its shape is {np.shape(y)}."
+    assert str(error.value) == f"y must be one column, (n_rows,), but its shape is {np.shape(y)}."
 
 
 def test_a_target_of_foreign_cells():

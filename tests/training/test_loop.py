@@ -2,6 +2,7 @@
 
 import math
 import signal
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from chainrule import Dense, Dropout, Network
 from chainrule.engine import Descent
 from chainrule.errors import InputError
 from chainrule.likelihoods import Categorical, Normal
-from chainrule.optimization import SGD, Adam, AdamW, Cosine, OneCycle, Penalty
+from chainrule.optimization import LBFGS, SGD, Adam, AdamW, Cosine, OneCycle, Penalty
 from chainrule.training import EpochReport, Metric, Training, run, train
 from chainrule.training.batches import epoch_order
 
@@ -217,19 +218,24 @@ def scripted(values, n_rows):
     return Metric("scripted", lambda y, *_: next(left) if len(y) == n_rows else 0.0)
 
 
-def stopping_epoch(values, patience, tolerance):
-    """Return the epoch after which patience is over, and the best one: the rule, written out."""
-    for epoch in range(1, len(values) + 1):
-        improvements = [
-            k
-            for k in range(epoch)
-            if not math.isnan(values[k])
-            and all(values[k] < value - tolerance for value in values[:k] if not math.isnan(value))
-        ]
-        last_improvement = improvements[-1] + 1 if improvements else 0
-        if epoch - last_improvement >= patience:
-            return epoch, int(np.nanargmin(values[:epoch])) + 1
-    return None, int(np.nanargmin(values)) + 1
+def stopping_epoch(values, patience, tolerance, losses=None):
+    """Return the epoch after which patience is over, and the best one: the rule, written out.
+
+    Equal values are told apart by the loss.
+    """
+    losses = values if losses is None else losses
+    best, improved = 0, 0  # epochs
+    for epoch, (value, loss) in enumerate(zip(values, losses, strict=True), start=1):
+        if not math.isnan(value):
+            before = (values[best - 1], losses[best - 1]) if best else (math.inf, math.inf)
+            margin = (before[0] - value, before[1] - loss)
+            if margin[0] > tolerance or (margin[0] == 0 and margin[1] > tolerance):
+                improved = epoch
+            if margin > (0, 0):
+                best = epoch
+        if epoch - improved >= patience:
+            return epoch, best
+    return None, best
 
 
 @pytest.mark.parametrize("validated", [True, False])
@@ -247,14 +253,19 @@ def stopping_epoch(values, patience, tolerance):
 )
 def test_patience_counts_epochs_without_an_improvement(make_task, values, patience, tolerance, validated):
     task = make_task()
-    stop, best = stopping_epoch(values, patience, tolerance)
-    result = task.train(
-        settings=some_settings(
-            "reference", epochs=10, monitor="scripted", patience=patience, tolerance=tolerance
-        ),
-        validation=task.validation if validated else None,
-        metrics=[scripted(values, len(task.validation[0] if validated else task.X))],
-    )
+
+    def train(patience):
+        return task.train(
+            settings=some_settings(
+                "reference", epochs=10, monitor="scripted", patience=patience, tolerance=tolerance
+            ),
+            validation=task.validation if validated else None,
+            metrics=[scripted(values, len(task.validation[0] if validated else task.X))],
+        )
+
+    losses = [record.value("loss") for record in train(None).history.epochs]
+    stop, best = stopping_epoch(values, patience, tolerance, losses)
+    result = train(patience)
     n_epochs = len(result.history.epochs)
     assert (result.stopped_by, n_epochs) == (("patience", stop) if stop else ("epochs", 10))
     assert result.best_epoch == (best if validated else n_epochs)
@@ -266,6 +277,44 @@ def test_patience_looks_at_the_train_loss_where_nothing_is_validated(engine, mak
     losses = result.history.columns()["train_loss"].tolist()
     assert result.stopped_by == "patience"
     assert stopping_epoch(losses, 2, 0.0)[0] == len(losses)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(0.01), LBFGS(max_iterations=6)])
+@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 4, 7, 8])
+def test_a_training_of_so_many_steps_is_the_beginning_of_the_whole(
+    engine, make_task, n_steps, validated, optimizer
+):
+    task = make_task()
+    settings = some_settings(engine, epochs=6, batch_size=30, optimizer=optimizer)
+    if not isinstance(optimizer, LBFGS):
+        settings = replace(settings, schedule=Cosine())
+    validation = task.validation if validated else None
+    seen = []
+    whole = task.train(settings=settings, callbacks=[lambda report: seen.append(report.theta.copy())])
+    result = task.train(settings=replace(settings, max_steps=n_steps), validation=validation)
+    a_epoch = 1 if isinstance(optimizer, LBFGS) else math.ceil(len(task.X) / 30)
+    assert whole.history.n_steps >= 6
+    assert result.history.n_steps == min(n_steps, whole.history.n_steps)
+    assert len(result.history.epochs) == result.history.n_steps // a_epoch
+    if n_steps < whole.history.n_steps:
+        assert result.stopped_by == "steps"
+    if result.history.n_steps % a_epoch == 0 and not validated:
+        np.testing.assert_array_equal(result.theta, seen[result.history.n_steps // a_epoch - 1])
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_training_that_time_ended_is_repeated_to_the_bit(make_task, validated):
+    task = make_task(n_rows=400)
+    settings = some_settings("native", epochs=10**6, batch_size=8, time_limit=0.05, schedule=Cosine())
+    validation = task.validation if validated else None
+    ended = task.train(settings=settings, validation=validation)
+    assert ended.stopped_by == "time"
+    n_steps = ended.history.n_steps
+    again = task.train(settings=replace(settings, time_limit=None, max_steps=n_steps), validation=validation)
+    np.testing.assert_array_equal(again.theta, ended.theta)
+    assert (again.stopped_by, again.history.n_steps) == ("steps", n_steps)
+    assert again.best_epoch == ended.best_epoch
 
 
 def test_callbacks_see_each_epoch_and_can_end_the_training(engine, make_task):

@@ -28,8 +28,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
 
     # Which engine computes. Tests run everything on both.
     _engine: ClassVar[EngineName] = "native"
-    # The fitted attributes that a model file keeps beside network_ and theta_, where they are there.
-    _saved: ClassVar[tuple[str, ...]] = ()
+    # The fitted attributes that a model file keeps, where they are there.
+    _saved: ClassVar[tuple[str, ...]] = ("network_", "theta_")
 
     n_threads: int | None
     network_: Network
@@ -66,7 +66,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
 
     def _check_restored(self) -> None:
         """Raise InputError unless what was read from a file fits together."""
-        theta, n_parameters = self.theta_, self.network_.n_parameters
+        self._require_theta(self.network_, self.theta_)
+
+    @staticmethod
+    def _require_theta(network: Network, theta: Array) -> None:
+        n_parameters = network.n_parameters
         if theta.shape != (n_parameters,) or theta.dtype not in DTYPES:
             raise InputError(
                 f"θ is {theta.dtype} {theta.shape}, but the network has {n_parameters} parameters."

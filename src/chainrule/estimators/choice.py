@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
 
 from chainrule.errors import InputError
-from chainrule.estimators.targets import Classes, columns_of
+from chainrule.estimators.targets import Classes, columns_of, is_censored
 from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Ordinal, Poisson
+from chainrule.training import METRICS, Metric
+
+Array = NDArray[np.floating[Any]]
 
 # From this share of zeros on, whole numbers ≥ 0 are taken for counts: squares of errors fit them badly.
 ZERO_SHARE_OF_COUNTS = 0.25
@@ -94,3 +98,41 @@ def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihoo
     if asked.n_columns != n_columns:
         raise InputError(f"{asked!r} does not fit y, which has {n_columns} columns.")
     return asked
+
+
+def factors_of_classes(
+    class_weight: Any, classes: NDArray[Any], y: NDArray[Any], sample_weight: Array | None
+) -> NDArray[np.float64]:
+    """Return a factor for each class (n_classes,): as the dict has them, or balanced; 1 for one not in y."""
+    factors = np.ones(len(classes))
+    present = np.isin(classes, y) if isinstance(class_weight, str) else np.full(len(classes), True)
+    factors[present] = compute_class_weight(
+        class_weight, classes=classes[present], y=y, sample_weight=sample_weight
+    )
+    return factors
+
+
+def metric_of(asked: str | Metric | None, likelihood: Likelihood) -> Metric | None:
+    """Return the metric that the training looks at, None for the loss.
+
+    Raises
+    ------
+    InputError
+        When there is no such metric, or it does not fit the target.
+    """
+    if asked is None:
+        return None
+    task = "classification" if isinstance(likelihood, Bernoulli | Categorical | Ordinal) else "regression"
+    fitting = [metric for metric in METRICS.values() if metric.task == task]
+    metric = asked if isinstance(asked, Metric) else METRICS.get(asked)
+    if is_censored(likelihood) and metric is not asked:
+        raise InputError(
+            f"metric={asked!r} compares a prediction with what came, which nobody knows of a censored time: "
+            "leave it None for the loss, or give a Metric of your own."
+        )
+    if metric is None or metric.task not in {task, None}:
+        names = ", ".join(repr(metric.name) for metric in fitting)
+        raise InputError(
+            f"metric={asked!r} does not fit {likelihood!r}: choose {names}, None for the loss, or a Metric."
+        )
+    return metric

@@ -1,87 +1,119 @@
 """An estimator whose predictions are those of several members, and how its recipe becomes their plan."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 
 from chainrule.architecture import Dense, Dropout, Layer
+from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
-from chainrule.estimators.members import Member, Part, Plan
-from chainrule.estimators.recipe import LINEAR_ITERATIONS, LINEAR_L2, Recipe, batch_size_for
+from chainrule.estimators.members import HeldOut, Job, Kind, Member, Plan, steps_done, stopped_by, that_count
+from chainrule.estimators.recipe import (
+    LINEAR_ITERATIONS,
+    LINEAR_L2,
+    Portfolio,
+    Preset,
+    Recipe,
+    batch_size_for,
+    portfolio_for,
+)
+from chainrule.estimators.rows import Split
+from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
-from chainrule.training import History, Training, split_validation
-from chainrule.training.batches import Data
+from chainrule.training import History, Metric, Training
 
 Array = NDArray[np.floating[Any]]
 
-FEWEST_VALIDATION_ROWS = 5  # fewer say nothing about when to stop
-
 
 class EnsembleEstimator(NetworkEstimator):
-    """An estimator with one network and several θ; its logits are the mean of theirs.
+    """An estimator of several members; its logits are the weighted mean of theirs.
 
     Attributes
     ----------
-    theta_, history_
-        θ and the training of the first member.
-    other_thetas_, other_histories_
-        Those of the others, (n_members − 1, n_parameters); not there when there are no others.
+    members_ : tuple of Member
+        The networks, each with its θ, its training and its weight.
+    steps_done_ : tuple of int or None
+        After how many steps each planned member was ended by the time limit, None for one that came to its
+        end. As ``time_limit`` of another fit it repeats this one to the bit, whatever the time.
+    stopped_by_ : str
+        Why the training ended: "epochs", "patience", "time", "steps", "interrupt" or "converged". Of
+        several members: the limit or the interruption where one of them met it, else why the first one ended.
     """
 
-    _saved: ClassVar[tuple[str, ...]] = ("history_", "other_thetas_", "other_histories_")
+    _saved: ClassVar[tuple[str, ...]] = ("members_", "steps_done_", "stopped_by_")
 
+    preset: Preset
     hidden: Sequence[int | Layer] | None
     epochs: int | None
     learning_rate: float | None
     dropout: float | None
     n_members: int | None
     validation_fraction: float | None
-    time_limit: float | None
+    time_limit: float | Sequence[int | None] | None
     verbose: bool | int
-    history_: History
-    other_thetas_: Array
-    other_histories_: tuple[History, ...]
+    members_: tuple[Member, ...]
+    steps_done_: tuple[int | None, ...]
+    stopped_by_: str
+
+    @property
+    def network_(self) -> Network:  # type: ignore[override]  # set with the members
+        """The network of the first member."""
+        return self._first("network_").network
+
+    @property
+    def theta_(self) -> Array:  # type: ignore[override]  # set with the members
+        """θ of the first member."""
+        return self._first("theta_").theta
+
+    @property
+    def history_(self) -> History:
+        """What happened in the training of the first member."""
+        return self._first("history_").history
 
     @property
     def best_epoch_(self) -> int:
         """The epoch whose θ the first member kept, from 1; 0 for the start."""
-        return self._recorded("best_epoch_").best_epoch
-
-    @property
-    def stopped_by_(self) -> str:
-        """Why the training ended: "epochs", "patience", "time", "interrupt", "callback" or "converged".
-
-        Of several members: "interrupt" or "time" where one of them ended so, else why the first one did.
-        """
-        first = self._recorded("stopped_by_").stopped_by
-        found = {history.stopped_by for history in getattr(self, "other_histories_", ())}
-        return next((reason for reason in ("interrupt", "time") if reason in found), first)
+        return self._first("best_epoch_").history.best_epoch
 
     @property
     def engine_(self) -> str:
         """Which engine trained."""
-        return self._recorded("engine_").engine
+        return self._first("engine_").history.engine
 
     @property
     def n_threads_(self) -> int:
         """How many threads it could use, for each member."""
-        return self._recorded("n_threads_").n_threads
+        return self._first("n_threads_").history.n_threads
 
     @property
     def n_members_(self) -> int:
-        """How many members were trained and are averaged."""
-        self._recorded("n_members_")
-        return 1 + len(getattr(self, "other_thetas_", ()))
+        """How many members there are."""
+        self._first("n_members_")
+        return len(self.members_)
 
-    def _recorded(self, attribute: str) -> History:
-        if "history_" not in vars(self):  # hasattr() relies on this error
+    def _first(self, attribute: str) -> Member:
+        if "members_" not in vars(self):  # hasattr() relies on this error
             raise AttributeError(f"{type(self).__name__} has no {attribute} before fit.")
-        return self.history_
+        return self.members_[0]
+
+    def _portfolio(self, n_rows: int) -> Portfolio:
+        """Return the recipes of the kinds; a linear model is one, alone and without ramps."""
+        portfolio = portfolio_for(self.preset, n_rows)
+        if self.hidden is not None and not len(self.hidden):
+            return (replace(portfolio[0], n_members=1, n_ramps=0),)
+        return portfolio
+
+    def _validation_fraction(self, portfolio: Portfolio) -> float:
+        return float(
+            portfolio[0].validation_fraction if self.validation_fraction is None else self.validation_fraction
+        )
 
     def _layers(self, recipe: Recipe) -> list[Layer]:
         """Return the hidden layers; a number is a Dense, and dropout where no Dropout follows it."""
@@ -97,26 +129,57 @@ class EnsembleEstimator(NetworkEstimator):
                 layers.append(Dropout(rate))
         return layers
 
-    def _plan(self, recipe: Recipe, network: Network, data: Data, eval_set: Data | None, seed: int) -> Plan:
-        n_rows = len(data.X)
-        n_members = self.n_members or (recipe.n_members if network.hidden else 1)
-        fraction = recipe.validation_fraction
-        if self.validation_fraction is not None:
-            fraction = float(self.validation_fraction)
-        parts = [Part(None, None)] * n_members
-        if eval_set is None and fraction * n_rows >= FEWEST_VALIDATION_ROWS:
-            stratify = data.y if is_classifier(self) and data.y.ndim == 1 else None
-            parts = [Part(*split_validation(n_rows, fraction, seed, stratify, k)) for k in range(n_members)]
-        n_learned = n_rows if parts[0].learned is None else len(parts[0].learned)
-        settings = Training(
-            **self._descent(recipe, network, n_learned),
-            seed=seed,
-            time_limit=self.time_limit,
-            engine=self._engine,
-            n_threads=self.n_threads,
-            verbose=min(int(self.verbose), 1),
-        )
-        return Plan(network, settings, data, parts, eval_set)
+    def _plan(
+        self,
+        portfolio: Portfolio,
+        likelihood: Likelihood,
+        is_ramp: NDArray[np.bool_],
+        rows: Split,
+        metric: Metric | None,
+    ) -> Plan:
+        """Return how the members are trained; ``is_ramp`` (n_inputs,) says which inputs are ramps."""
+        jobs = [Job(kind, rows.part(turn)) for kind, turn in self._turns(portfolio)]
+        n_learned = len(rows.data.X) if jobs[0].part.learned is None else len(jobs[0].part.learned)
+        kinds = []
+        for recipe in portfolio:
+            sees_all = recipe.n_ramps > 0 or not is_ramp.any()
+            inputs = None if sees_all else np.flatnonzero(~is_ramp)
+            n_inputs = len(is_ramp) if inputs is None else len(inputs)
+            network = Network(n_inputs, self._layers(recipe), likelihood=likelihood)
+            settings = Training(
+                **self._descent(recipe, network, n_learned),
+                seed=rows.seed,
+                monitor="loss" if metric is None else metric.name,
+                train_metrics=False,
+                time_limit=self.time_limit if isinstance(self.time_limit, Real) else None,
+                engine=self._engine,
+                n_threads=self.n_threads,
+                verbose=min(int(self.verbose), 1),
+            )
+            kinds.append(Kind(network, settings, inputs))
+        return Plan(kinds, jobs, rows.data, rows.eval_set, metric, self._max_steps(len(jobs)))
+
+    def _turns(self, portfolio: Portfolio) -> list[tuple[int, int]]:
+        """Return kind and turn of each member: the kinds take turns, and have the same rows in a turn."""
+        if self.n_members is not None:
+            return [(k % len(portfolio), k // len(portfolio)) for k in range(self.n_members)]
+        turns = ((turn, kind) for kind, recipe in enumerate(portfolio) for turn in range(recipe.n_members))
+        return [(kind, turn) for turn, kind in sorted(turns)]
+
+    def _max_steps(self, n_members: int) -> Sequence[int | None] | None:
+        """Return the limits that the person gave in steps; raise InputError where they are none."""
+        given = self.time_limit
+        if given is None or isinstance(given, Real):
+            return None
+        limits = list(given)  # type: ignore[arg-type]  # no number any more
+        if len(limits) != n_members or not all(
+            steps is None or (isinstance(steps, int | np.integer) and steps >= 0) for steps in limits
+        ):
+            raise InputError(
+                f"time_limit={given!r} must be a number of seconds above 0, or the steps_done_ of a fit: "
+                f"an entry for each of the {n_members} members that are planned, a whole number ≥ 0 or None."
+            )
+        return [None if steps is None else int(steps) for steps in limits]
 
     def _descent(self, recipe: Recipe, network: Network, n_rows: int) -> dict[str, Any]:
         """Return what `Training` is told about the steps of a member that learns from so many rows."""
@@ -140,35 +203,37 @@ class EnsembleEstimator(NetworkEstimator):
             "batch_size": batch_size_for(n_rows),
         }
 
-    def _keep(self, members: Sequence[Member]) -> None:
-        """Keep the members: the first in ``theta_`` and ``history_``, the others beside it."""
-        (_, self.theta_, self.history_), *others = members
-        for name in ("other_thetas_", "other_histories_"):
-            self.__dict__.pop(name, None)
-        if others:
-            self.other_thetas_ = np.stack([member.theta for member in others])
-            self.other_histories_ = tuple(member.history for member in others)
-
-    def _thetas(self) -> list[Array]:
-        return [self.theta_, *getattr(self, "other_thetas_", ())]
+    def _train(self, plan: Plan, begin: float) -> HeldOut | None:
+        """Train the members, keep those that count, and return what they held out."""
+        found = plan.fit(begin)
+        trained = plan.weighted(that_count(found))
+        self.members_ = tuple(one.member for one in trained)
+        self.steps_done_ = steps_done(found)
+        self.stopped_by_ = stopped_by(found)
+        return plan.held_out(trained)
 
     def _logits(self, X: Array) -> Array:
-        """Return the mean of the members' logits (n_rows, n_logits), in float64."""
-        engine = self.network_.engine(self._engine, self.n_threads)
-        first, *others = self._thetas()
-        logits = engine.forward(first, X).astype(np.float64)
-        for theta in others:
-            logits += engine.forward(theta, X)
-        return logits / (1 + len(others))
+        """Return the weighted mean of the members' logits (n_rows, n_logits), in float64."""
+        total = sum(member.weight for member in self.members_)
+        logits = np.zeros((len(X), self.network_.n_logits))
+        for member in self.members_:
+            engine = member.network.engine(self._engine, self.n_threads)
+            logits += member.weight * engine.forward(member.theta, X).astype(np.float64)
+        logits /= total
+        return logits
 
     def _check_restored(self) -> None:
+        self._require_restored("members_", tuple, lambda it: len(it) > 0)
         super()._check_restored()
-        self._require_restored("history_", History, lambda it: 0 <= it.best_epoch <= len(it.epochs))
-        if self.n_members_ > 1:
-            shape = (self.n_members_ - 1, self.network_.n_parameters)
-            self._require_restored(
-                "other_thetas_",
-                np.ndarray,
-                lambda it: it.shape == shape and it.dtype == self.theta_.dtype and np.isfinite(it).all(),
-            )
-            self._require_restored("other_histories_", tuple, lambda it: len(it) == shape[0])
+        first = self.network_
+        for member in self.members_:
+            network, history = member.network, member.history
+            self._require_theta(network, member.theta)
+            alike = (network.n_inputs, network.likelihood) == (first.n_inputs, first.likelihood)
+            whole = isinstance(history, History) and 0 <= history.best_epoch <= len(history.epochs)
+            if not (
+                alike and whole and member.theta.dtype == self.theta_.dtype and 0 < member.weight < math.inf
+            ):
+                raise InputError("members_ has a member that does not fit the others.")
+        self._require_restored("steps_done_", tuple, lambda _: True)
+        self._require_restored("stopped_by_", str, lambda _: True)

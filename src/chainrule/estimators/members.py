@@ -2,44 +2,98 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.native import usable_threads
-from chainrule.estimators.rows import initial_parameters
+from chainrule.estimators.greedy import greedy_counts
+from chainrule.estimators.rows import Part, initial_parameters
 from chainrule.network import Network
-from chainrule.training import History, Training, train
+from chainrule.training import History, Metric, Training, train
 from chainrule.training.batches import Data, Rows
 
 Array = NDArray[np.floating[Any]]
 
+CUT_SHORT = ("interrupt", "time", "steps")  # a member that ended so might have become better
 
-class Part(NamedTuple):
-    """The rows of one member.
+
+@dataclass(frozen=True)
+class Member:
+    """A trained network of an ensemble.
 
     Parameters
     ----------
-    learned : (n_learned,) or None
-        The numbers of the rows to learn from; None for all.
-    held_out : (n_held_out,) or None
-        The numbers of the rows that say when to stop; None for none, or where there is an eval_set.
+    network : Network
+        What it is. The members of an ensemble may differ in their hidden layers, not in the likelihood.
+    theta : (n_parameters,)
+        Its best θ.
+    history : History
+        Its training.
+    weight : float, default 1.0
+        How much its logits count for in the mean of the members'.
     """
 
-    learned: Rows | None
-    held_out: Rows | None
-
-
-class Member(NamedTuple):
-    """A trained member: the rows it had, its best θ, and its training."""
-
-    part: Part
+    network: Network
     theta: Array
     history: History
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What some members of a plan have in common.
+
+    Parameters
+    ----------
+    network : Network
+        What each of them is trained as.
+    settings : Training
+        How the first member of the plan would be trained; member k takes the seed k further on.
+    inputs : (n_seen,) or None
+        The numbers of the inputs that they see; None for all.
+    """
+
+    network: Network
+    settings: Training
+    inputs: Rows | None = None
+
+    def rows(self, data: Data) -> Data:
+        """Return rows as these members see them."""
+        return data if self.inputs is None else data._replace(X=data.X[:, self.inputs])
+
+    def widened(self, theta: Array, n_inputs: int) -> tuple[Network, Array]:
+        """Return the network that takes all inputs, and its θ: inputs that were not seen have weight 0.
+
+        So whatever looks at a member, for a prediction, a trace or a page, need not know what it saw.
+        """
+        if self.inputs is None:
+            return self.network, theta
+        network = Network(n_inputs, self.network.hidden, likelihood=self.network.likelihood)
+        wide = np.zeros(network.n_parameters, dtype=theta.dtype)
+        first, seen = network.unpack(wide)[0][0], self.network.unpack(theta)[0][0]
+        first[:, self.inputs] = seen
+        wide[first.size :] = theta[seen.size :]  # the weights of the first layer are the first of θ
+        return network, wide
+
+
+class Job(NamedTuple):
+    """A member to be trained: the number of its kind in the plan, and its rows."""
+
+    kind: int
+    part: Part
+
+
+class Trained(NamedTuple):
+    """A job that was done."""
+
+    job: Job
+    member: Member
 
 
 class HeldOut(NamedTuple):
@@ -50,7 +104,7 @@ class HeldOut(NamedTuple):
     data : Data
         The rows.
     logits : (n_rows, n_logits), float64
-        Of each row the mean over those members that have not seen it, offsets included.
+        Of each row the weighted mean over those members that have not seen it, offsets included.
     """
 
     data: Data
@@ -63,122 +117,222 @@ class Plan:
 
     Parameters
     ----------
-    network : Network
-        What each of them is.
-    settings : Training
-        How the first one is trained; the others take the seeds that follow.
+    kinds : sequence of Kind
+        What there is to be trained.
+    jobs : sequence of Job
+        Which kind each member is, and which rows it learns from.
     data : Data
         The rows for the fit.
-    parts : sequence of Part
-        Which of them each member learns from.
     eval_set : Data or None
         Rows that say when to stop, the same for all members.
+    metric : Metric or None
+        What says which epoch is the best; None for the loss.
+    max_steps : sequence of int or None
+        After how many steps each job ends, None for one that ends by itself; None for no limits.
     """
 
-    network: Network
-    settings: Training
+    kinds: Sequence[Kind]
+    jobs: Sequence[Job]
     data: Data
-    parts: Sequence[Part]
-    eval_set: Data | None
+    eval_set: Data | None = None
+    metric: Metric | None = None
+    max_steps: Sequence[int | None] | None = None
 
-    def fit(self) -> list[Member]:
-        """Train the members and return them; those that had no time for an epoch are left out.
+    @property
+    def settings(self) -> Training:
+        """What holds for all: the first seed, the engine, its threads, the seconds there are."""
+        return self.kinds[0].settings
+
+    def fit(self, begin: float | None = None) -> list[Trained | None]:
+        """Train the members and return them in the order of the jobs, None where there was no time for one.
 
         As many are trained at once as there are threads, with no barrier between them; a member's bits
-        depend on its seed and rows alone.
-        """
-        n_threads = usable_threads(self.settings.n_threads)
-        n_members = len(self.parts)
-        n_workers = min(n_members, n_threads)
-        if n_workers == 1:
-            found = self._one_by_one(n_threads)
-        else:
-            found = self._side_by_side(n_workers, n_threads // n_workers)
-        began = [member for member in found if member.history.best_epoch > 0]
-        return began or found[:1]
+        depend on its seed and rows alone. Each may take all the time that is left: a few members that
+        came to their end are worth more than many that did not.
 
-    def _one_by_one(self, n_threads: int) -> list[Member]:
-        begin, found = time.monotonic(), list[Member]()
-        for k in range(len(self.parts)):
-            found.append(self._member(k, n_threads, self._seconds(begin, len(self.parts) - k)))
-            if found[-1].history.stopped_by == "interrupt" or self._is_over(begin):
-                break
+        Parameters
+        ----------
+        begin : float, optional
+            From when on the time limit counts, as ``time.monotonic()`` has it; None for from now.
+        """
+        begin = time.monotonic() if begin is None else begin
+        n_threads = usable_threads(self.settings.n_threads)
+        n_workers = min(len(self.jobs), n_threads)
+        if n_workers == 1:
+            return self._one_by_one(begin, n_threads)
+        return self._side_by_side(begin, n_workers, n_threads // n_workers)
+
+    def _one_by_one(self, begin: float, n_threads: int) -> list[Trained | None]:
+        found: list[Trained | None] = [None] * len(self.jobs)
+        for k in range(len(self.jobs)):
+            if self._is_wanted(k, begin):
+                found[k] = trained = self._train(k, n_threads, self._seconds(begin))
+                if trained.member.history.stopped_by == "interrupt":
+                    break
         return found
 
-    def _side_by_side(self, n_workers: int, n_threads: int) -> list[Member]:
-        begin, stop = time.monotonic(), threading.Event()
-        n_members = len(self.parts)
-        found: dict[int, Member] = {}
+    def _side_by_side(self, begin: float, n_workers: int, n_threads: int) -> list[Trained | None]:
+        stop = threading.Event()
+        found: list[Trained | None] = [None] * len(self.jobs)
 
         def work(k: int) -> None:
-            if k == 0 or not (stop.is_set() or self._is_over(begin)):  # somebody has to predict
-                seconds = self._seconds(begin, -(-(n_members - k) // n_workers))
-                found[k] = self._member(k, n_threads, seconds, stop)
+            if self._is_wanted(k, begin) and (k == 0 or not stop.is_set()):
+                found[k] = self._train(k, n_threads, self._seconds(begin), stop)
 
         with ThreadPoolExecutor(n_workers) as pool:
             # Ctrl-C may come while they are handed out: their results are not waited for in vain
             try:
-                for future in [pool.submit(work, k) for k in range(n_members)]:
+                for future in [pool.submit(work, k) for k in range(len(self.jobs))]:
                     future.result()
             except KeyboardInterrupt:  # the members end with their epochs, and what they have is kept
                 stop.set()
             except BaseException:
                 stop.set()
                 raise
-        if not found:
+        if not any(found):
             raise KeyboardInterrupt
-        return [found[k] for k in sorted(found)]
+        return found
 
-    def _seconds(self, begin: float, n_rounds: int) -> float | None:
-        """Return the seconds for the next member, when so many rounds of members are left."""
+    def _seconds(self, begin: float) -> float | None:
+        """Return the seconds that are left."""
         limit = self.settings.time_limit
-        return None if limit is None else max(limit - (time.monotonic() - begin), 1e-9) / n_rounds
+        return None if limit is None else max(limit - (time.monotonic() - begin), 1e-9)
 
-    def _is_over(self, begin: float) -> bool:
+    def _is_wanted(self, k: int, begin: float) -> bool:
+        """Return whether a job shall be begun; the first one always: somebody has to predict."""
+        if self.max_steps is not None and self.max_steps[k] == 0:
+            return False
         limit = self.settings.time_limit
-        return limit is not None and time.monotonic() - begin >= limit
+        return k == 0 or limit is None or time.monotonic() - begin < limit
 
-    def _member(
+    def _train(
         self, k: int, n_threads: int, seconds: float | None, stop: threading.Event | None = None
-    ) -> Member:
-        part, seed = self.parts[k], (self.settings.seed + k) % 2**63
-        data = self.data if part.learned is None else self.data.take(part.learned)
+    ) -> Trained:
+        job = self.jobs[k]
+        kind, part = self.kinds[job.kind], job.part
+        data = kind.rows(self.data if part.learned is None else self.data.take(part.learned))
         held_out = self.eval_set if part.held_out is None else self.data.take(part.held_out)
         settings = replace(
-            self.settings,
-            seed=seed,
+            kind.settings,
+            seed=(kind.settings.seed + k) % 2**63,
             n_threads=n_threads,
             time_limit=seconds,
-            verbose=self.settings.verbose if k == 0 else 0,
+            max_steps=None if self.max_steps is None else self.max_steps[k],
+            verbose=kind.settings.verbose if k == 0 else 0,
         )
         # its own network: engines keep memory for their caller
-        network = Network(self.network.n_inputs, self.network.hidden, likelihood=self.network.likelihood)
+        network = Network(kind.network.n_inputs, kind.network.hidden, likelihood=kind.network.likelihood)
         callbacks = [] if stop is None else [lambda _: stop.is_set()]
         result = train(
             network,
-            initial_parameters(network, data, seed),
+            initial_parameters(network, data, settings.seed),
             *data,
-            validation=held_out,
+            validation=None if held_out is None else kind.rows(held_out),
             settings=settings,
+            metrics=() if self.metric is None else (self.metric,),
             callbacks=callbacks,
         )
         if result.stopped_by == "callback":
             result.history.stopped_by = "interrupt"
-        return Member(part, result.theta, result.history)
+        network, theta = kind.widened(result.theta, self.data.X.shape[1])
+        return Trained(job, Member(network, theta, result.history))
 
-    def held_out(self, members: Sequence[Member]) -> HeldOut | None:
+    def held_out(self, trained: Sequence[Trained]) -> HeldOut | None:
         """Return the rows that members held out, with their logits; None where there are none."""
-        data = self.data if self.eval_set is None else self.eval_set
-        engine = self.network.engine(self.settings.engine, self.settings.n_threads)
-        logits, counts = np.zeros((len(data.X), self.network.n_logits)), np.zeros(len(data.X), dtype=np.intp)
-        for part, theta, _ in members:
-            rows = part.held_out if self.eval_set is None else np.arange(len(data.X))
-            if rows is not None:
-                logits[rows] += engine.forward(theta, data.X[rows])
-                counts[rows] += 1
-        rows = np.flatnonzero(counts)
+        logits, rows = self._held_out_logits(trained)
         if not len(rows):
             return None
-        logits = logits[rows] / counts[rows, None]
-        data = data.take(rows)
-        return HeldOut(data, logits if data.offset is None else logits + data.offset)
+        data = (self.data if self.eval_set is None else self.eval_set).take(rows)
+        return HeldOut(data, logits[rows] if data.offset is None else logits[rows] + data.offset)
+
+    def _held_out_logits(self, trained: Sequence[Trained]) -> tuple[Array, Rows]:
+        """Return the logits (n_rows, n_logits) without offsets, and the numbers of the rows that have any."""
+        data = self.data if self.eval_set is None else self.eval_set
+        logits = np.zeros((len(data.X), self.kinds[0].network.n_logits))
+        total = np.zeros(len(data.X))
+        for (_, part), member in trained:
+            rows = part.held_out if self.eval_set is None else np.arange(len(data.X))
+            if rows is not None:
+                engine = member.network.engine(self.settings.engine, self.settings.n_threads)
+                logits[rows] += member.weight * engine.forward(member.theta, data.X[rows])
+                total[rows] += member.weight
+        rows = np.flatnonzero(total)
+        logits[rows] /= total[rows, None]
+        return logits, rows
+
+    def weighted(self, trained: Sequence[Trained]) -> list[Trained]:
+        """Return the members with the weights under which the mean of their logits does best.
+
+        The weights are of kinds, whose logits on the rows that their members held out can be compared; the
+        members of a kind share its weight. Kinds of weight 0 are left out.
+        """
+        numbers = sorted({job.kind for job, _ in trained})
+        if len(numbers) == 1:
+            return list(trained)
+        of_kind = [[one for one in trained if one.job.kind == number] for number in numbers]
+        found = [self._held_out_logits(members) for members in of_kind]
+        rows = reduce(np.intersect1d, [rows for _, rows in found])
+        if not len(rows):
+            return list(trained)
+        data = (self.data if self.eval_set is None else self.eval_set).take(rows)
+        counts = greedy_counts(self._cost(data, trained), [logits[rows] for logits, _ in found])
+        weight = {
+            number: count / len(members)
+            for number, count, members in zip(numbers, counts, of_kind, strict=True)
+        }
+        return [
+            one._replace(member=replace(one.member, weight=weight[one.job.kind]))
+            for one in trained
+            if weight[one.job.kind]
+        ]
+
+    def _cost(self, data: Data, trained: Sequence[Trained]) -> Callable[[Array], float]:
+        """Return the function from the logits of rows to the metric, or to the mean loss: less is better."""
+        likelihood = self.kinds[0].network.likelihood
+        scales = np.mean([member.network.scales(member.theta) for _, member in trained], axis=0)
+        y = likelihood.prepare(data.y, len(data.y))
+
+        def cost(logits: Array) -> float:
+            moved = logits if data.offset is None else logits + data.offset
+            if self.metric is not None:
+                value = self.metric.function(y, likelihood.mean(moved, scales), data.weight)
+                return -value if self.metric.greater_is_better else value
+            losses, _ = likelihood.loss_and_gradient(likelihood.extended(moved, scales), y)
+            return float(np.average(losses, weights=data.weight))
+
+        return cost
+
+
+def that_count(found: Sequence[Trained | None]) -> list[Trained]:
+    """Return the members to predict from: those that came to their end.
+
+    Where none did, those that have a best epoch; where none has, the first one, as far as it got.
+    """
+    trained = [one for one in found if one is not None]
+    ended = [one for one in trained if one.member.history.stopped_by not in CUT_SHORT]
+    began = [one for one in trained if one.member.history.best_epoch > 0]
+    return ended or began or trained[:1]
+
+
+def steps_done(found: Sequence[Trained | None]) -> tuple[int | None, ...]:
+    """Return after how many steps each job was ended.
+
+    It is None for one that came to its end by itself, and 0 for one that was not begun.
+    """
+    return tuple(
+        0
+        if one is None
+        else one.member.history.n_steps
+        if one.member.history.stopped_by in CUT_SHORT
+        else None
+        for one in found
+    )
+
+
+def stopped_by(found: Sequence[Trained | None]) -> str:
+    """Return why a plan ended: a limit or an interruption that a member met, else why the first one ended."""
+    reasons = [one.member.history.stopped_by for one in found if one is not None]
+    met = next((reason for reason in CUT_SHORT if reason in reasons), None)
+    if met is not None:
+        return met
+    return reasons[0] if None not in found else "time"

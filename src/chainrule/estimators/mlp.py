@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from chainrule.errors import InputError
+from chainrule.estimators.choice import factors_of_classes
 from chainrule.estimators.mlp_base import MultilayerPerceptron, is_stochastic
 from chainrule.estimators.targets import Classes
 from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal
@@ -42,18 +42,6 @@ def suits(likelihood: Likelihood, target: Classes) -> bool:
     if isinstance(likelihood, Bernoulli):
         return likelihood.n_outputs == n if target.multilabel else likelihood.n_outputs == 1 and n in {1, 2}
     return not target.multilabel and getattr(likelihood, "n_classes", None) == n
-
-
-def factors_of_classes(
-    class_weight: Any, classes: NDArray[Any], y: NDArray[Any], sample_weight: Array | None
-) -> NDArray[np.float64]:
-    """Return a factor for each class (n_classes,): as the dict has them, or balanced; 1 for one not in y."""
-    factors = np.ones(len(classes))
-    present = np.isin(classes, y) if isinstance(class_weight, str) else np.full(len(classes), True)
-    factors[present] = compute_class_weight(
-        class_weight, classes=classes[present], y=y, sample_weight=sample_weight
-    )
-    return factors
 
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types

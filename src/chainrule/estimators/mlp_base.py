@@ -108,6 +108,7 @@ class MultilayerPerceptron(Solvers, ABC):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
     _saved: ClassVar[tuple[str, ...]] = (
+        *Solvers._saved,
         "n_features_in_",
         "feature_names_in_",
         "n_iter_",

@@ -17,7 +17,7 @@ LINEAR_ITERATIONS = 200
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a table becomes an ensemble of networks.
+    """How a table becomes networks of one kind.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ class Recipe:
     dropout : float, default 0.15
         The rate of dropout behind each of them.
     n_ramps : int, default 32
-        How many ramps between quantiles stand beside each number (N25).
+        How many ramps between quantiles stand beside each number (N25); 0 for none. The kinds of a
+        portfolio that have any share those of the one with the most.
     learning_rate : float, default 0.0045
         The highest rate of the schedule.
     beta_2 : float, default 0.95
@@ -66,17 +67,20 @@ class Recipe:
 FEWEST_EPOCHS = 10
 # From so many rows on a member has more to learn than narrow layers hold, and there are fewer of them.
 MANY_ROWS = 4000
-# preset → the recipe for few rows, and for many
-RECIPES: dict[Preset, tuple[Recipe, Recipe]] = {
-    "fast": (Recipe(n_members=2, epochs=60, width=128), Recipe(n_members=1, epochs=36, width=256)),
-    "default": (Recipe(n_members=8, epochs=60, width=128), Recipe(n_members=3, epochs=40, width=256)),
-    "best": (Recipe(n_members=24, epochs=100, width=128), Recipe(n_members=8, epochs=60, width=256)),
+# Kinds of networks that make an ensemble together, each with its own number of members. Of several kinds the
+# held-out rows say what each is worth (`greedy_counts`).
+Portfolio = tuple[Recipe, ...]
+# preset → the portfolio for few rows, and for many
+PORTFOLIOS: dict[Preset, tuple[Portfolio, Portfolio]] = {
+    "fast": ((Recipe(n_members=2, epochs=60, width=128),), (Recipe(n_members=1, epochs=36, width=256),)),
+    "default": ((Recipe(n_members=8, epochs=60, width=128),), (Recipe(n_members=3, epochs=40, width=256),)),
+    "best": ((Recipe(n_members=24, epochs=100, width=128),), (Recipe(n_members=8, epochs=60, width=256),)),
 }
 
 
-def recipe_for(preset: Preset, n_rows: int) -> Recipe:
-    """Return the recipe of a preset for a table of so many rows."""
-    return RECIPES[preset][n_rows >= MANY_ROWS]
+def portfolio_for(preset: Preset, n_rows: int) -> Portfolio:
+    """Return the recipes of a preset for a table of so many rows."""
+    return PORTFOLIOS[preset][n_rows >= MANY_ROWS]
 
 
 def batch_size_for(n_rows: int) -> int:

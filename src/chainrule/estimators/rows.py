@@ -1,7 +1,7 @@
 """The rows of a fit beside X and y: offsets and exposures, the person's own validation rows, the start."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from chainrule.errors import InputError
 from chainrule.estimators.targets import read_numbers, read_target, weighted_mean
 from chainrule.likelihoods import exposure_offset
-from chainrule.network import Network
-from chainrule.tables import TableEncoder
-from chainrule.training.batches import Data
+from chainrule.network import Network, checked_weight
+from chainrule.tables import TableEncoder, read_column
+from chainrule.training import split_validation
+from chainrule.training.batches import Data, Rows
 
 Array = NDArray[np.floating[Any]]
+
+FEWEST_VALIDATION_ROWS = 5  # fewer say nothing about when to stop
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,99 @@ class Moved:
         elif offset is not None:
             offset = target.offset(offset)
         return network._checked_offset(offset, n_rows, np.dtype(np.float32))
+
+
+class Part(NamedTuple):
+    """The rows of one member.
+
+    Parameters
+    ----------
+    learned : (n_learned,) or None
+        The numbers of the rows to learn from; None for all.
+    held_out : (n_held_out,) or None
+        The numbers of the rows that say when to stop; None for none, or where there is an eval_set.
+    """
+
+    learned: Rows | None
+    held_out: Rows | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of a fit, and which of them each member sets aside.
+
+    Parameters
+    ----------
+    data : Data
+        The rows.
+    eval_set : Data or None
+        The person's own validation rows; then none are set aside.
+    seed : int
+        Decides which rows are drawn.
+    fraction : float
+        The share that is set aside; none are where that would be fewer than 5 rows.
+    stratify : bool, default False
+        Whether each class gives about the same share of its rows.
+    groups : (n_rows,) or None
+        The number of each row's group: the rows of a group are learned from together, or set aside together.
+    in_time : bool, default False
+        Whether the last rows are set aside, the same for all members, and none at random.
+    """
+
+    data: Data
+    eval_set: Data | None
+    seed: int
+    fraction: float
+    stratify: bool = False
+    groups: Rows | None = None
+    in_time: bool = False
+
+    def that_count(self) -> "Split":
+        """Return the split of the rows with a weight above 0."""
+        weight = self.data.weight
+        if weight is None or weight.all():
+            return self
+        groups = None if self.groups is None else self.groups[weight > 0]
+        return replace(self, data=self.data.that_count(), groups=groups)
+
+    def part(self, turn: int) -> Part:
+        """Return the rows of a member: members of turn 0, 1, … set other rows aside."""
+        n_rows = len(self.data.X)
+        if self.eval_set is not None or self.fraction * n_rows < FEWEST_VALIDATION_ROWS:
+            return Part(None, None)
+        if self.in_time:
+            first = n_rows - round(self.fraction * n_rows)
+            return Part(np.arange(first), np.arange(first, n_rows))
+        classes = self.data.y if self.stratify else None
+        return Part(*split_validation(n_rows, self.fraction, self.seed, classes, turn, self.groups))
+
+
+def weighted_by_class(data: Data, factors: NDArray[np.float64] | None) -> Data:
+    """Return the rows with their weights multiplied by the factor (n_classes,) of their class."""
+    if factors is None:
+        return data
+    its = factors[data.y] if data.weight is None else factors[data.y] * data.weight
+    return data._replace(weight=checked_weight(its, len(data.y), data.X.dtype))
+
+
+def read_groups(groups: Any, n_rows: int) -> Rows:
+    """Return the number of each row's group, (n_rows,); raise InputError where a row has none."""
+    cells = read_column("groups", groups, categorical=True).cells
+    missing = [row for row, cell in enumerate(cells) if cell is None]
+    if missing:
+        raise InputError(f"groups has {len(missing)} rows without a group (the first is row {missing[0]}).")
+    if len(cells) != n_rows:
+        raise InputError(
+            f"groups has {len(cells)} entries and y has {n_rows} rows: each row needs its group."
+        )
+    place: dict[Any, int] = {}
+    numbers = [place.setdefault(cell, len(place)) for cell in cells]
+    if len(place) < 2:
+        raise InputError(
+            "groups has one group, so no rows can be set aside without splitting it: leave groups out, or "
+            "give an eval_set."
+        )
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def require_as_many(rows: Array, y: NDArray[Any]) -> None:

@@ -1,226 +1,25 @@
 """TabularClassifier and TabularRegressor: from a table as it comes to a network and back."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils._param_validation import StrOptions
 
 from chainrule.architecture import Layer
-from chainrule.estimators.choice import likelihood_of_classes, likelihood_of_numbers
-from chainrule.estimators.members import HeldOut
-from chainrule.estimators.recipe import RECIPES, Preset, recipe_for
-from chainrule.estimators.rows import Moved, read_eval_set, require_as_many
-from chainrule.estimators.targets import (
-    LOCATIONS,
-    Classes,
-    Scaling,
-    is_censored,
-    names_of_two,
-    order_of,
-    read_target,
-)
-from chainrule.estimators.uncertainty import Predictive, PredictiveClasses, PredictiveNumbers
-from chainrule.likelihoods import LIKELIHOODS, Likelihood
-from chainrule.network import Network, checked_weight
-from chainrule.tables import TableEncoder
-from chainrule.training.batches import Data
+from chainrule.errors import InputError
+from chainrule.estimators.choice import factors_of_classes, likelihood_of_classes, likelihood_of_numbers
+from chainrule.estimators.recipe import Preset
+from chainrule.estimators.rows import Moved
+from chainrule.estimators.tabular_base import TabularEstimator
+from chainrule.estimators.targets import LOCATIONS, Classes, Scaling
+from chainrule.estimators.uncertainty import PredictiveClasses, PredictiveNumbers
+from chainrule.likelihoods import Likelihood
+from chainrule.training import Metric
 
 Array = NDArray[np.floating[Any]]
-
-
-NAMES = ("target_name_", "event_name_", "offset_name_", "exposure_name_")  # of columns, None without
-
-
-class TabularEstimator(Predictive, ABC):
-    """What the classifier and the regressor for tables share: everything but the target."""
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "preset": [StrOptions(set(RECIPES))],
-        "likelihood": [StrOptions({"auto", *LIKELIHOODS}), Likelihood],
-        "hidden": ["array-like", None],
-        "epochs": [Interval(Integral, 1, None, closed="left"), None],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
-        "dropout": [Interval(Real, 0, 1, closed="left"), None],
-        "n_members": [Interval(Integral, 1, None, closed="left"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
-        "categorical_features": ["array-like", None],
-        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
-        "random_state": ["random_state"],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
-    }
-    _saved: ClassVar[tuple[str, ...]] = (
-        "target_",
-        "encoder_",
-        *Predictive._saved,
-        "seed_",
-        "n_rows_",
-        *NAMES,
-    )
-    _target_kind: ClassVar[type[Any]]
-    target_: Any  # of that kind
-    encoder_: TableEncoder
-
-    def __init__(
-        self,
-        *,
-        preset: Preset = "default",
-        likelihood: str | Likelihood = "auto",
-        hidden: Sequence[int | Layer] | None = None,
-        epochs: int | None = None,
-        learning_rate: float | None = None,
-        dropout: float | None = None,
-        n_members: int | None = None,
-        validation_fraction: float | None = None,
-        categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
-        time_limit: float | None = None,
-        random_state: Any = None,
-        n_threads: int | None = None,
-        verbose: bool | int = 0,
-    ) -> None:
-        self.preset = preset
-        self.likelihood = likelihood
-        self.hidden = hidden
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.dropout = dropout
-        self.n_members = n_members
-        self.validation_fraction = validation_fraction
-        self.categorical_features = categorical_features
-        self.time_limit = time_limit
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
-
-    @property
-    def n_features_in_(self) -> int:
-        """How many columns the table had."""
-        self._recorded("n_features_in_")
-        return self.encoder_.n_features_in_
-
-    @property
-    def feature_names_in_(self) -> NDArray[np.object_]:
-        """The names of the table's columns; an AttributeError where it had none, as in scikit-learn."""
-        self._recorded("feature_names_in_")
-        return self.encoder_.feature_names_in_
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        eval_set: tuple[Any, ...] | None = None,
-        offset: ArrayLike | None = None,
-        exposure: ArrayLike | None = None,
-    ) -> Self:
-        """Find out what the columns are, encode them, and train a network on them.
-
-        Parameters
-        ----------
-        X : pandas, polars or pyarrow table, or array_like, (n_rows, n_columns)
-            Numbers, booleans, text, categories, dates; missing values are welcome.
-        y : array_like, or a series or table of one column, (n_rows,) or (n_rows, n_outputs)
-            The target. Of several outputs entries may be missing (NaN), and count for nothing; else nothing
-            may be missing. For "weibull" two columns, a time and whether the event came then (1) or the time
-            is censored (0).
-        sample_weight : array_like, (n_rows,), optional
-            Weights ≥ 0 with a sum above 0. Training leaves rows of weight 0 out; they still count in what
-            is found out about the columns, and in ``classes_``.
-        eval_set : tuple (X, y), optional
-            Rows that say when to stop; without it a share of the rows is set aside for that. Where the fit
-            has an offset or an exposure, that of these rows is the third entry.
-        offset : array_like, (n_rows,) or (n_rows, n_outputs), optional
-            What is added to the logits: to the location in the units of y, or to the log of the mean.
-        exposure : array_like, (n_rows,), optional
-            How much each row had to count in: times, people, kilometres; above 0. The mean of y is the
-            exposure times a rate, and its log is an offset. For likelihoods whose link is the log.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InputError
-            When a parameter or the data cannot be used; nothing has been computed then.
-        DivergenceError
-            When the loss stops being finite.
-        """
-        self._validate_params()
-        values, name = read_target(y, may_miss=True)
-        recipe = recipe_for(self.preset, len(values))
-        layers = self._layers(recipe)
-        encoder = TableEncoder(self.categorical_features, recipe.n_ramps if layers else 0).fit(X)
-        rows = encoder.transform(X)
-        require_as_many(rows, values)
-        weight = checked_weight(sample_weight, len(rows), rows.dtype)
-        moved = Moved.read(offset, exposure)
-        likelihood, target = self._learn_target(values, weight, order_of(y), moved)
-        network = Network(encoder.n_inputs, layers, likelihood=likelihood)
-        data = Data(
-            rows, target.encode(values), weight, moved.logits(network, target, len(rows))
-        ).that_count()
-        chosen = None if eval_set is None else read_eval_set(eval_set, encoder, target, network, moved)
-        plan = self._plan(recipe, network, data, chosen, self._draw_seed())
-        members = plan.fit()
-        self.network_, self.encoder_, self.target_ = network, encoder, target
-        self.seed_, self.n_rows_ = plan.settings.seed, len(rows)
-        self._keep(members)
-        self.offset_name_, self.exposure_name_ = moved.offset_name, moved.exposure_name
-        self.target_name_, self.event_name_ = names_of_two(y) if is_censored(likelihood) else (name, None)
-        self._calibrate(plan.held_out(members), data)
-        return self
-
-    def _draw_seed(self) -> int:
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31))
-
-    @abstractmethod
-    def _learn_target(
-        self, y: NDArray[Any], weight: Array | None, order: list[Any] | None, moved: Moved
-    ) -> tuple[Likelihood, Any]:
-        """Return the likelihood for y, and what turns y into its numbers and back."""
-
-    @abstractmethod
-    def _calibrate(self, held_out: HeldOut | None, data: Data) -> None:
-        """Keep what the rows that were not learned from say about the errors."""
-
-    def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
-        """Return the logits (n_rows, n_logits) that predictions are made from.
-
-        They are float64: so do a row's probabilities sum to 1.
-        """
-        check_is_fitted(self)
-        rows = self.encoder_.transform(X)
-        moved = Moved.read(offset, exposure).logits(self.network_, self.target_, len(rows))
-        return self._moved_logits(rows, moved)
-
-    def _check_restored(self) -> None:
-        super()._check_restored()
-        likelihood = self.network_.likelihood
-        self._require_restored("encoder_", TableEncoder, lambda it: it.n_inputs == self.network_.n_inputs)
-        self._require_restored("target_", self._target_kind, lambda it: it.suits(likelihood))
-        self._require_restored("n_rows_", int, lambda it: it > 0)
-        self._require_restored("seed_", int, lambda it: it >= 0)
-        for name in NAMES:
-            self._require_restored(name, str | None, lambda _: True)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.input_tags.sparse = False
-        tags.target_tags.multi_output = True
-        return tags
 
 
 class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -250,15 +49,27 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         The rate of dropout, from 0 to below 1. None: 0.15.
     n_members : int, optional
         How many networks are trained, each with other validation rows and another start; predictions come
-        from the mean of their logits. None: as the preset has it, 1 for the linear model.
+        from the weighted mean of their logits. None: as the preset has it, 1 for the linear model.
     validation_fraction : float, optional
         The share of the rows that each member sets aside to say when to stop; 0 for none, and none is set
         aside where that would be fewer than 5 rows. None: 0.125.
+    validation : {"random", "last"}, default "random"
+        Which rows are set aside: other ones for each member, drawn at random, or the last ones of the table
+        for all. "last" is for rows that follow each other in time, where those to come are to be predicted;
+        they must stand in that order.
+    metric : str or Metric, optional
+        What the rows that were set aside are asked: it says which epoch is kept, when to stop, and what
+        kinds of members are worth. "error", "accuracy", "log_loss" or "auc"; the descent is that of the
+        loss in any case. None: the loss.
+    class_weight : dict, "balanced" or None, default None
+        What the weights of the rows of each class are multiplied by, in training and validation; "balanced"
+        gives all classes the same total. The probabilities are then those of rows that are weighted so.
     categorical_features : array_like, optional
         Names, indices or a mask of the columns to be taken as categories. None: found from the data.
-    time_limit : float, optional
-        Seconds of training; then the best parameters so far are kept. The members share it; those that had
-        no time for an epoch are left out.
+    time_limit : float, or sequence of int and None, optional
+        Seconds for the fit; then the best parameters so far are kept. Members are trained one after the
+        other on each core, and where one has come to its end those that have not are left out.
+        ``steps_done_`` of such a fit, given here, repeats it to the bit.
     random_state : int, RandomState or None, default None
         Where the start, the order of rows, dropout and the validation rows come from. None: other ones each
         time; ``seed_`` tells which.
@@ -275,12 +86,14 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
     temperature_ : float
         What logits are divided by, so that probabilities come true as often as they say; found on the rows
         that were set aside, 1 without any. Set it to 1 for the probabilities of the network itself.
-    network_, theta_, encoder_, history_
-        The network, the parameters θ of the first member, how the table becomes numbers, and what happened
-        in the first member's training.
-    n_members_, other_thetas_, other_histories_
-        How many members there are, and θ and history of the others, (n_members − 1, n_parameters); the last
-        two are there when there are others.
+    members_ : tuple of Member
+        The networks, each with its parameters θ, the history of its training and its weight.
+    network_, theta_, history_, n_members_
+        Those of the first member, and how many there are.
+    encoder_
+        How the table becomes numbers.
+    steps_done_ : tuple of int and None
+        After how many steps the time limit ended each member; None for one that came to its end.
     best_epoch_, stopped_by_, engine_, n_threads_, seed_, n_rows_, target_name_
         The epoch that was kept, why the training ended, what computed, and from what.
     n_features_in_, feature_names_in_
@@ -296,9 +109,52 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
     True
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **TabularEstimator._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
     _saved = (*TabularEstimator._saved, "temperature_")
     _target_kind = Classes
     target_: Classes
+
+    def __init__(
+        self,
+        *,
+        preset: Preset = "default",
+        likelihood: str | Likelihood = "auto",
+        hidden: Sequence[int | Layer] | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        dropout: float | None = None,
+        n_members: int | None = None,
+        validation_fraction: float | None = None,
+        validation: Literal["random", "last"] = "random",
+        metric: str | Metric | None = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
+        time_limit: float | Sequence[int | None] | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool | int = 0,
+    ) -> None:
+        super().__init__(
+            preset=preset,
+            likelihood=likelihood,
+            hidden=hidden,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            dropout=dropout,
+            n_members=n_members,
+            validation_fraction=validation_fraction,
+            validation=validation,
+            metric=metric,
+            categorical_features=categorical_features,
+            time_limit=time_limit,
+            random_state=random_state,
+            n_threads=n_threads,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -315,6 +171,18 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         moved: Moved,  # noqa: ARG002 (for the regressor)
     ) -> tuple[Likelihood, Any]:
         return likelihood_of_classes(self.likelihood, y, order)
+
+    def _class_factors(
+        self, y: NDArray[Any], weight: Array | None, target: Classes
+    ) -> NDArray[np.float64] | None:
+        if self.class_weight is None:
+            return None
+        if target.multilabel:
+            raise InputError(
+                f"class_weight={self.class_weight!r} is for one class a row, and y has several labels: "
+                "leave it None, or weigh the rows by sample_weight."
+            )
+        return factors_of_classes(self.class_weight, target.labels, y, weight)
 
     def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
         return super()._table_logits(X, offset, exposure) / self.temperature_
@@ -359,14 +227,16 @@ class TabularRegressor(PredictiveNumbers, RegressorMixin, TabularEstimator):  # 
         "quantile", "poisson", "negative_binomial", "gamma", "tweedie" or "weibull". "auto": Poisson (N8) for
         counts, that is whole numbers ≥ 0 of more than two values, at least a quarter of them 0; else Normal
         (N5). A scale that is given is in standard deviations of y where y is standardised.
-    preset, hidden, epochs, learning_rate, dropout, n_members, validation_fraction, categorical_features, \
-    time_limit, random_state, n_threads, verbose
+    metric : str or Metric, optional
+        As in `TabularClassifier`: "rmse", "mae" or "r2".
+    preset, hidden, epochs, learning_rate, dropout, n_members, validation_fraction, validation, \
+    categorical_features, time_limit, random_state, n_threads, verbose
         As in `TabularClassifier`.
 
     Attributes
     ----------
-    network_, theta_, n_members_, other_thetas_, other_histories_, encoder_, history_, best_epoch_, \
-    stopped_by_, engine_, n_threads_, seed_, n_rows_, target_name_, n_features_in_, feature_names_in_
+    members_, network_, theta_, history_, n_members_, encoder_, steps_done_, best_epoch_, stopped_by_, \
+    engine_, n_threads_, seed_, n_rows_, target_name_, n_features_in_, feature_names_in_
         As in `TabularClassifier`.
     dispersion_, kept_aside_
         σ² of "normal" and φ of "tweedie" by the rows set aside, and what `predict_interval` needs of these.

@@ -43,9 +43,9 @@ class Predictive(EnsembleEstimator):
     predict: Callable[..., NDArray[Any]]
 
     def _scales(self) -> NDArray[np.float64]:
-        """Return the likelihood's learned numbers (n_scales,), the mean over the members."""
-        scales = np.array([self.network_.scales(theta) for theta in self._thetas()], dtype=np.float64)
-        return np.asarray(scales.mean(axis=0))
+        """Return the likelihood's learned numbers (n_scales,), the weighted mean over the members."""
+        scales = [member.network.scales(member.theta).astype(np.float64) for member in self.members_]
+        return np.average(scales, axis=0, weights=[member.weight for member in self.members_])
 
     def _moved_logits(self, X: Array, offset: Array | None) -> Array:
         """Return the logits (n_rows, n_logits) of checked rows, and of checked offsets to them."""

@@ -118,11 +118,11 @@ class Row:
 
 def read_row(model: Any, row: Any, y: Any, theta: Array | None, member: int) -> Row:
     """Return the row as the model's network sees it; raise InputError where it cannot be read."""
-    thetas = [getattr(model, "theta_", theta), *getattr(model, "other_thetas_", ())]
-    if not isinstance(member, int | np.integer) or not 0 <= member < len(thetas):
+    members = getattr(model, "members_", (model,))
+    if not isinstance(member, int | np.integer) or not 0 <= member < len(members):
         raise InputError(
-            f"member={member!r}: there {'is one member, 0' if len(thetas) == 1 else f'are {len(thetas)}'}; "
-            f"give a whole number from 0 to {len(thetas) - 1}."
+            f"member={member!r}: there {'is one member, 0' if len(members) == 1 else f'are {len(members)}'}; "
+            f"give a whole number from 0 to {len(members) - 1}."
         )
     if isinstance(model, Network):
         if theta is None:
@@ -140,7 +140,10 @@ def read_row(model: Any, row: Any, y: Any, theta: Array | None, member: int) -> 
     check_is_fitted(model, "theta_")
     target = _target_of_model(model, y)
     columns = _encoded(model.encoder_, row) if hasattr(model, "encoder_") else _plain(model, row)
-    return Row(model.network_, thetas[member], columns, target, int(member), len(thetas))
+    network, its_theta = model.network_, model.theta_
+    if hasattr(model, "members_"):
+        network, its_theta = members[member].network, members[member].theta
+    return Row(network, its_theta, columns, target, int(member), len(members))
 
 
 def _row_of_network(network: Network, theta: Array, row: Any, y: Any) -> Row:

@@ -24,6 +24,7 @@ WHY_IT_STOPPED = {
     "epochs": "all epochs were done",
     "patience": "the validation loss no longer improved",
     "time": "the time limit was reached",
+    "steps": "the limit of steps was reached",
     "interrupt": "it was interrupted (Ctrl-C)",
     "callback": "a callback ended it",
     "converged": "it converged",

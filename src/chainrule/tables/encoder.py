@@ -171,6 +171,16 @@ class TableEncoder:
         return tuple(input_name for names in self.inputs_by_column for input_name in names)
 
     @property
+    def is_ramp(self) -> NDArray[np.bool_]:
+        """Which of the inputs are ramps beside a number (N25), (n_inputs,)."""
+        return np.concatenate(
+            [
+                np.isin(np.arange(len(encoding.input_names(name))), getattr(encoding, "ramps", ()))
+                for name, encoding in zip(self._names, self._encodings, strict=True)
+            ]
+        )
+
+    @property
     def n_inputs(self) -> int:
         """How many columns X has."""
         return len(self.input_names)

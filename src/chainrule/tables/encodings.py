@@ -101,9 +101,10 @@ class Number:
         return cls(2.0 * median, min(max(scale, _SMALLEST), _LARGEST), missing, knots)
 
     @property
-    def n_ramps(self) -> int:
-        """How many ramps stand beside the number."""
-        return max(len(self.knots) - 1, 0)
+    def ramps(self) -> range:
+        """Which of the inputs are ramps."""
+        first = int(self.scale > 0)
+        return range(first, first + max(len(self.knots) - 1, 0))
 
     @property
     def note(self) -> str:

@@ -154,6 +154,33 @@ def open_table(table: Any) -> Table:
     return Table(tuple(f"x{number}" for number in range(array.shape[1])), False, len(array), array)
 
 
+def read_column(name: str, column: Any, *, categorical: bool = False) -> Values:
+    """Return the cells of a column that stands alone.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in errors.
+    column : array_like, (n_rows,) or (n_rows, 1)
+        A pandas, polars or pyarrow column, an array or a list.
+    categorical : bool, default False
+        Whether its cells are read as categories, whatever they hold.
+
+    Raises
+    ------
+    InputError
+        When it is not one column, or a cell is of a kind that has no place in a table.
+    """
+    if nw.dependencies.is_into_series(column):
+        return _values_of_series(name, nw.from_native(column, series_only=True), categorical)
+    array = np.asarray(column) if hasattr(column, "__array__") else _array_of_rows(column)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise InputError(f"{name} must be one column, (n_rows,), but its shape is {array.shape}.")
+    return _values_of_array(name, array, categorical)
+
+
 def task_of_target(y: Any) -> Literal["regression", "classification"]:
     """Return what there is to do for a target: put rows into classes or predict a quantity.
 
@@ -184,15 +211,7 @@ def task_of_target(y: Any) -> Literal["regression", "classification"]:
     >>> task_of_target([0, 1, 1, 0]), task_of_target([1, 7, 30, 12])
     ('classification', 'regression')
     """
-    if nw.dependencies.is_into_series(y):
-        values = _values_of_series("y", nw.from_native(y, series_only=True), categorical=False)
-    else:
-        array = np.asarray(y) if hasattr(y, "__array__") else _array_of_rows(y)
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        if array.ndim != 1:
-            raise InputError(f"The target must be one column, (n_rows,), but its shape is {array.shape}.")
-        values = _values_of_array("y", array, categorical=False)
+    values = read_column("y", y)
     if values.content == "nothing":
         raise InputError("The target has no value that is not missing: there is nothing to learn.")
     if values.content == "datetime":

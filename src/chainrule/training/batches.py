@@ -44,7 +44,12 @@ def batch_totals(weight: Array | None, order: Rows, batch_size: int) -> NDArray[
 
 
 def split_validation(
-    n_rows: int, fraction: float, seed: int, stratify: ArrayLike | None = None, part: int = 0
+    n_rows: int,
+    fraction: float,
+    seed: int,
+    stratify: ArrayLike | None = None,
+    part: int = 0,
+    groups: ArrayLike | None = None,
 ) -> tuple[Rows, Rows]:
     """Split the numbers of rows at random into training and validation rows.
 
@@ -63,6 +68,9 @@ def split_validation(
     part : int, default 0
         Parts 0, 1, … have validation rows of their own, until every row that may be one has been it; then
         they come again.
+    groups : array_like, (n_rows,), optional
+        Groups of rows that stay together on one side. Then the share of validation rows is about the
+        fraction, as the groups' sizes allow, and ``stratify`` has no say.
 
     Returns
     -------
@@ -72,8 +80,8 @@ def split_validation(
     Raises
     ------
     InputError
-        When there are fewer than 2 rows, the fraction is not between 0 and 1, or ``stratify`` has
-        another length.
+        When there are fewer than 2 rows or groups, the fraction is not between 0 and 1, or ``stratify`` or
+        ``groups`` has another length.
 
     Examples
     --------
@@ -88,6 +96,8 @@ def split_validation(
         )
     if not 0 < fraction < 1:
         raise InputError(f"fraction={fraction!r}: the share of validation rows must be above 0 and below 1.")
+    if groups is not None:
+        return _split_groups(np.asarray(groups), n_rows, fraction, seed, part)
     classes = np.zeros(n_rows) if stratify is None else np.asarray(stratify)
     if classes.shape != (n_rows,):
         raise InputError(f"stratify must have the shape ({n_rows},), not {classes.shape}.")
@@ -104,4 +114,23 @@ def split_validation(
     chosen = np.take(candidates, np.arange(part * n_validation, (part + 1) * n_validation), mode="wrap")
     in_validation = np.zeros(n_rows, dtype=bool)
     in_validation[shuffled[chosen]] = True
+    return np.flatnonzero(~in_validation), np.flatnonzero(in_validation)
+
+
+def _split_groups(
+    groups: NDArray[Any], n_rows: int, fraction: float, seed: int, part: int
+) -> tuple[Rows, Rows]:
+    """Deal the groups out to 1 / fraction folds, the largest first, each to the fold with the fewest rows."""
+    if groups.shape != (n_rows,):
+        raise InputError(f"groups must have the shape ({n_rows},), not {groups.shape}.")
+    _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise InputError("groups has one group: to be split without splitting a group it takes two.")
+    folds = np.zeros(min(max(round(1 / fraction), 2), len(sizes)), dtype=np.int64)  # rows in each
+    fold_of = np.empty(len(sizes), dtype=np.int64)
+    shuffled = np.random.default_rng(seed).permutation(len(sizes))
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        fold_of[group] = folds.argmin()
+        folds[fold_of[group]] += sizes[group]
+    in_validation = fold_of[number] == part % len(folds)
     return np.flatnonzero(~in_validation), np.flatnonzero(in_validation)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-StoppedBy = Literal["epochs", "patience", "time", "interrupt", "callback", "converged"]
+StoppedBy = Literal["epochs", "patience", "time", "steps", "interrupt", "callback", "converged"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,10 @@ class History:
         With validation rows the best epoch, whose θ is returned; without them the last one. 0 when no
         epoch came to its end.
     stopped_by : str
-        "epochs": all were done. "patience", "time", "interrupt" (Ctrl-C), "callback": as the names say.
-        "converged": L-BFGS came within its tolerance, or could find no lower point in this dtype.
+        "epochs": all were done. "patience", "time", "steps", "interrupt" (Ctrl-C), "callback": as the names
+        say. "converged": L-BFGS came within its tolerance, or could find no lower point in this dtype.
+    n_steps : int
+        How many steps were done; the iterations of L-BFGS.
 
     Examples
     --------
@@ -99,6 +101,7 @@ class History:
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     stopped_by: StoppedBy = "epochs"
+    n_steps: int = 0
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return an array (n_epochs,) for each quantity that `EpochRecord.columns` names."""
@@ -116,6 +119,7 @@ class History:
             "monitor": self.monitor,
             "best_epoch": self.best_epoch,
             "stopped_by": self.stopped_by,
+            "n_steps": self.n_steps,
             "columns": columns,
         }
 
@@ -133,6 +137,7 @@ class History:
             epochs=[_record(row) for row in rows],
             best_epoch=described["best_epoch"],
             stopped_by=described["stopped_by"],
+            n_steps=described["n_steps"],
         )
 
     def __repr__(self) -> str:

@@ -58,7 +58,7 @@ def train(
         How to train.
     metrics : iterable of Metric or str, optional
         What else to compute after each epoch, for the training and the validation rows: metrics, or
-        names out of "accuracy", "error", "rmse", "mae" and "r2".
+        names out of "accuracy", "error", "log_loss", "auc", "rmse", "mae" and "r2".
     callbacks : sequence of callable, optional
         Each is called with an `EpochReport` after each epoch; one that returns True ends the training.
 
@@ -150,11 +150,13 @@ def _descend_by_batches(run: Run, optimizer: Optimizer) -> StoppedBy:
         losses = np.empty(n_steps)
         done = 0
         while done < n_steps:
-            if done and run.time_is_over:
-                return "time"
-            taken = run.engine.run_steps(
-                descent, X, y, weight, order[done * batch_size :], batch_size, rates[done:], offset=offset
-            )
+            over = run.limit_reached
+            if done and over is not None:
+                return over
+            stop = done + min(n_steps - done, run.steps_left)
+            rows, its_rates = order[done * batch_size : stop * batch_size], rates[done:stop]
+            taken = run.engine.run_steps(descent, X, y, weight, rows, batch_size, its_rates, offset=offset)
+            run.history.n_steps += len(taken)
             losses[done : done + len(taken)] = taken
             done += len(taken)
             if not math.isfinite(taken[-1]):

@@ -1,6 +1,7 @@
 """A training under way: what happens at the end of an epoch, whatever kind of descent led there."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -129,22 +130,37 @@ class Run:
         limit = self.settings.time_limit
         return limit is not None and time.monotonic() - self._start >= limit
 
+    @property
+    def steps_left(self) -> int:
+        """How many steps may still be done."""
+        limit = self.settings.max_steps
+        return sys.maxsize if limit is None else limit - self.history.n_steps
+
+    @property
+    def limit_reached(self) -> StoppedBy | None:
+        """Which limit has been reached, if one has."""
+        if self.steps_left <= 0:
+            return "steps"
+        return "time" if self.time_is_over else None
+
     def end_of_epoch(self, train_loss: float, learning_rate: float | None) -> StoppedBy | None:
         """Record an epoch, and return why the training shall end after it, or None."""
         validation = self._validation
+        with_train = self.settings.train_metrics or validation is None
         record = EpochRecord(
             epoch=len(self.history.epochs) + 1,
             train_loss=train_loss,
             validation_loss=None if validation is None else self.engine.loss(self.theta, *validation),
             learning_rate=learning_rate,
             seconds=time.monotonic() - self._start,
-            train_metrics=self._measure(self.data),
+            train_metrics=self._measure(self.data) if with_train else {},
             validation_metrics={} if validation is None else self._measure(validation),
         )
         self.history.epochs.append(record)
         # Where the validation loss is infinite, θ is not the best one by any metric.
         usable = record.validation_loss is None or math.isfinite(record.validation_loss)
-        self._best.see(record.epoch, record.value(self.settings.monitor) if usable else math.nan, self.theta)
+        value = record.value(self.settings.monitor) if usable else math.nan
+        self._best.see(record.epoch, value, record.value("loss"), self.theta)
         self.progress.epoch_done(record, self._best_so_far())
         theta = self.theta.view()
         theta.flags.writeable = False
@@ -153,7 +169,7 @@ class Run:
             return "callback"
         if self._best.patience_is_over:
             return "patience"
-        return "time" if self.time_is_over else None
+        return self.limit_reached
 
     def diverged(self, loss: float, when: str, learning_rate: float | None) -> DivergenceError:
         """Return the error for a loss that is not finite."""

@@ -46,6 +46,13 @@ class Training:
         Decides the orders of the rows and the dropout masks; from 0 to 2⁶³ − 1.
     time_limit : float, optional
         Seconds after which the training stops, also inside an epoch; None for no limit.
+    max_steps : int, optional
+        Steps (iterations of `LBFGS`) after which the training stops, also inside an epoch; None for no limit.
+        The schedule is that of all epochs. With the ``n_steps`` of a training that a time limit ended, it
+        is repeated to the bit.
+    train_metrics : bool, default True
+        Whether metrics are computed for the training rows beside validation rows, which costs a pass over
+        them after each epoch.
     engine : {"native", "reference"}, default "native"
         Which text of the mathematics computes.
     n_threads : int, optional
@@ -80,6 +87,8 @@ class Training:
     monitor: str = "loss"
     seed: int = 0
     time_limit: float | None = None
+    max_steps: int | None = None
+    train_metrics: bool = True
     engine: str = "native"
     n_threads: int | None = None
     verbose: int = 0
@@ -89,7 +98,7 @@ class Training:
             self._require(name, isinstance(getattr(self, name), kind), "one of chainrule.optimization")
         for name in ("epochs", "batch_size"):
             self._require(name, _is_count(getattr(self, name)), "a whole number of at least 1")
-        for name in ("patience", "n_threads"):
+        for name in ("patience", "max_steps", "n_threads"):
             value = getattr(self, name)
             self._require(name, value is None or _is_count(value), "a whole number of at least 1, or None")
         for name in ("clip_norm", "time_limit"):
@@ -97,7 +106,7 @@ class Training:
             self._require(
                 name, value is None or (_is_number(value) and value > 0), "a number above 0, or None"
             )
-        for name in ("decay_biases", "shuffle"):
+        for name in ("decay_biases", "shuffle", "train_metrics"):
             self._require(name, isinstance(getattr(self, name), bool | np.bool_), "True or False")
         tolerable = _is_number(self.tolerance) and 0 <= self.tolerance < math.inf
         self._require("tolerance", tolerable, "a finite number ≥ 0")

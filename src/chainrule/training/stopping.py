@@ -26,7 +26,8 @@ class Best:
     Attributes
     ----------
     epoch : int
-        The best epoch; 0 before the first. Of equal ones the earliest.
+        The best epoch; 0 before the first. Of equal ones the one with the least loss, of these the
+        earliest: a share of errors takes few values, and the loss still tells epochs apart.
     value : float
         The monitored quantity there.
     theta : (n_parameters,)
@@ -37,17 +38,21 @@ class Best:
         self.theta = np.empty_like(theta)
         self.epoch = 0
         self.value = math.nan
-        self._cost = math.inf  # the value with the sign by which less is better
+        # the value with the sign by which less is better, and the loss
+        self._cost = (math.inf, math.inf)
         self._sign = -1.0 if greater_is_better else 1.0
         self._patience, self._tolerance, self._waited = patience, tolerance, 0
 
-    def see(self, epoch: int, value: float, theta: Array) -> None:
+    def see(self, epoch: int, value: float, loss: float, theta: Array) -> None:
         """Take in one epoch; NaN and the infinity on the bad side are never an improvement."""
         cost = self._sign * value
-        self._waited = 0 if cost < self._cost - self._tolerance else self._waited + 1
-        if cost < self._cost:
+        best, loss_there = self._cost
+        tied = cost == best < math.inf
+        better = cost < best - self._tolerance or (tied and loss < loss_there - self._tolerance)
+        self._waited = 0 if better else self._waited + 1
+        if cost < best or (tied and loss < loss_there):
             np.copyto(self.theta, theta)
-            self.epoch, self.value, self._cost = epoch, value, cost
+            self.epoch, self.value, self._cost = epoch, value, (cost, loss)
 
     @property
     def patience_is_over(self) -> bool:

@@ -81,6 +81,7 @@ class _Descent:
         self._here = self._tried  # the line search ends at the point that it has looked at last
         run = self._run
         run.theta[...] = self._here[0]
+        run.history.n_steps += 1
         self.stopped_by = run.end_of_epoch(self._here[1], None)
         run.progress.moved(len(run.history.epochs))
         if self.stopped_by is not None:

@@ -1,0 +1,259 @@
+"""What the Tabular estimators share: everything but the target."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from chainrule.architecture import Layer
+from chainrule.estimators.choice import (
+    metric_of,
+)
+from chainrule.estimators.members import HeldOut
+from chainrule.estimators.recipe import PORTFOLIOS, Preset
+from chainrule.estimators.rows import (
+    Moved,
+    Split,
+    read_eval_set,
+    read_groups,
+    require_as_many,
+    weighted_by_class,
+)
+from chainrule.estimators.targets import (
+    is_censored,
+    names_of_two,
+    order_of,
+    read_target,
+)
+from chainrule.estimators.uncertainty import Predictive
+from chainrule.likelihoods import LIKELIHOODS, Likelihood
+from chainrule.network import Network, checked_weight
+from chainrule.tables import TableEncoder
+from chainrule.training import METRICS, Metric
+from chainrule.training.batches import Data
+
+Array = NDArray[np.floating[Any]]
+
+
+NAMES = ("target_name_", "event_name_", "offset_name_", "exposure_name_")  # of columns, None without
+
+
+class TabularEstimator(Predictive, ABC):
+    """What the classifier and the regressor for tables share: everything but the target."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "preset": [StrOptions(set(PORTFOLIOS))],
+        "likelihood": [StrOptions({"auto", *LIKELIHOODS}), Likelihood],
+        "hidden": ["array-like", None],
+        "epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), None],
+        "n_members": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
+        "categorical_features": ["array-like", None],
+        "metric": [StrOptions(set(METRICS)), Metric, None],
+        "validation": [StrOptions({"random", "last"})],
+        "time_limit": [Interval(Real, 0, None, closed="neither"), "array-like", None],
+        "random_state": ["random_state"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
+    }
+    _saved: ClassVar[tuple[str, ...]] = (
+        "target_",
+        "encoder_",
+        *Predictive._saved,
+        "seed_",
+        "n_rows_",
+        *NAMES,
+    )
+    _target_kind: ClassVar[type[Any]]
+    target_: Any  # of that kind
+    encoder_: TableEncoder
+
+    def __init__(
+        self,
+        *,
+        preset: Preset = "default",
+        likelihood: str | Likelihood = "auto",
+        hidden: Sequence[int | Layer] | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        dropout: float | None = None,
+        n_members: int | None = None,
+        validation_fraction: float | None = None,
+        validation: Literal["random", "last"] = "random",
+        metric: str | Metric | None = None,
+        categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
+        time_limit: float | Sequence[int | None] | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool | int = 0,
+    ) -> None:
+        self.preset = preset
+        self.likelihood = likelihood
+        self.hidden = hidden
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.dropout = dropout
+        self.n_members = n_members
+        self.validation_fraction = validation_fraction
+        self.validation = validation
+        self.metric = metric
+        self.categorical_features = categorical_features
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    @property
+    def n_features_in_(self) -> int:
+        """How many columns the table had."""
+        self._first("n_features_in_")
+        return self.encoder_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """The names of the table's columns; an AttributeError where it had none, as in scikit-learn."""
+        self._first("feature_names_in_")
+        return self.encoder_.feature_names_in_
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        eval_set: tuple[Any, ...] | None = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        groups: Any = None,
+    ) -> Self:
+        """Find out what the columns are, encode them, and train a network on them.
+
+        Parameters
+        ----------
+        X : pandas, polars or pyarrow table, or array_like, (n_rows, n_columns)
+            Numbers, booleans, text, categories, dates; missing values are welcome.
+        y : array_like, or a series or table of one column, (n_rows,) or (n_rows, n_outputs)
+            The target. Of several outputs entries may be missing (NaN), and count for nothing; else nothing
+            may be missing. For "weibull" two columns, a time and whether the event came then (1) or the time
+            is censored (0).
+        sample_weight : array_like, (n_rows,), optional
+            Weights ≥ 0 with a sum above 0. Training leaves rows of weight 0 out; they still count in what
+            is found out about the columns, and in ``classes_``.
+        eval_set : tuple (X, y), optional
+            Rows that say when to stop; without it a share of the rows is set aside for that. Where the fit
+            has an offset or an exposure, that of these rows is the third entry.
+        offset : array_like, (n_rows,) or (n_rows, n_outputs), optional
+            What is added to the logits: to the location in the units of y, or to the log of the mean.
+        exposure : array_like, (n_rows,), optional
+            How much each row had to count in: times, people, kilometres; above 0. The mean of y is the
+            exposure times a rate, and its log is an offset. For likelihoods whose link is the log.
+        groups : array_like, (n_rows,), optional
+            Which rows belong together, such as those of a person: numbers, text or dates. The rows of a
+            group are all learned from or all set aside, so that what says when to stop is as new to a member
+            as the rows of a new group will be.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            When a parameter or the data cannot be used; nothing has been computed then.
+        DivergenceError
+            When the loss stops being finite.
+        """
+        begin = time.monotonic()
+        self._validate_params()
+        values, name = read_target(y, may_miss=True)
+        portfolio = self._portfolio(len(values))
+        n_ramps = max(recipe.n_ramps for recipe in portfolio)
+        encoder = TableEncoder(self.categorical_features, n_ramps).fit(X)
+        rows = encoder.transform(X)
+        require_as_many(rows, values)
+        weight = checked_weight(sample_weight, len(rows), rows.dtype)
+        moved = Moved.read(offset, exposure)
+        likelihood, target = self._learn_target(values, weight, order_of(y), moved)
+        network = Network(encoder.n_inputs, self._layers(portfolio[0]), likelihood=likelihood)
+        data = Data(rows, target.encode(values), weight, moved.logits(network, target, len(rows)))
+        factors = self._class_factors(values, weight, target)
+        chosen = None if eval_set is None else read_eval_set(eval_set, encoder, target, network, moved)
+        split = Split(
+            data=weighted_by_class(data, factors),
+            eval_set=None if chosen is None else weighted_by_class(chosen, factors),
+            seed=self._draw_seed(),
+            fraction=self._validation_fraction(portfolio),
+            stratify=is_classifier(self) and data.y.ndim == 1,
+            groups=None if groups is None else read_groups(groups, len(rows)),
+            in_time=self.validation == "last",
+        ).that_count()
+        plan = self._plan(portfolio, likelihood, encoder.is_ramp, split, metric_of(self.metric, likelihood))
+        held_out = self._train(plan, begin)
+        self.encoder_, self.target_ = encoder, target
+        self.seed_, self.n_rows_ = split.seed, len(rows)
+        self.offset_name_, self.exposure_name_ = moved.offset_name, moved.exposure_name
+        self.target_name_, self.event_name_ = names_of_two(y) if is_censored(likelihood) else (name, None)
+        self._calibrate(held_out, split.data)
+        return self
+
+    def _draw_seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31))
+
+    @abstractmethod
+    def _learn_target(
+        self, y: NDArray[Any], weight: Array | None, order: list[Any] | None, moved: Moved
+    ) -> tuple[Likelihood, Any]:
+        """Return the likelihood for y, and what turns y into its numbers and back."""
+
+    def _class_factors(
+        self,
+        y: NDArray[Any],  # noqa: ARG002 (for the classifier)
+        weight: Array | None,  # noqa: ARG002 (for the classifier)
+        target: Any,  # noqa: ARG002 (for the classifier)
+    ) -> NDArray[np.float64] | None:
+        """Return what the weights of each class's rows are multiplied by, (n_classes,), or None."""
+        return None
+
+    @abstractmethod
+    def _calibrate(self, held_out: HeldOut | None, data: Data) -> None:
+        """Keep what the rows that were not learned from say about the errors."""
+
+    def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
+        """Return the logits (n_rows, n_logits) that predictions are made from.
+
+        They are float64: so do a row's probabilities sum to 1.
+        """
+        check_is_fitted(self)
+        rows = self.encoder_.transform(X)
+        moved = Moved.read(offset, exposure).logits(self.network_, self.target_, len(rows))
+        return self._moved_logits(rows, moved)
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        likelihood = self.network_.likelihood
+        self._require_restored("encoder_", TableEncoder, lambda it: it.n_inputs == self.network_.n_inputs)
+        self._require_restored("target_", self._target_kind, lambda it: it.suits(likelihood))
+        self._require_restored("n_rows_", int, lambda it: it > 0)
+        self._require_restored("seed_", int, lambda it: it >= 0)
+        for name in NAMES:
+            self._require_restored(name, str | None, lambda _: True)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = False
+        tags.target_tags.multi_output = True
+        return tags
