@@ -44,8 +44,8 @@ struct TopLayer {
     Likelihood name;
     // Whether a log-scale t stands behind the locations, and the loss keeps its normaliser (N14).
     bool free_scale;
-    // With a scale: t where it is given, and one more number. Quantile: the levels. Categorical: label
-    // smoothing and, if any, the weights of the classes.
+    // With a scale: t where it is given, and one more number. Quantile: the levels. Bernoulli: 0 and label
+    // smoothing. Categorical: label smoothing and, if any, the weights of the classes.
     std::vector<double> numbers;
 
     double number(std::size_t k) const { return k < numbers.size() ? numbers[k] : 0; }
@@ -145,8 +145,9 @@ CHAINRULE_INLINE LossAndSlopes<T> of_one_output(Vec<T> s, Vec<T> t, Vec<T> y, bo
         const Vec<T> e = exp<T>(-absolute<T>(s)), log1p_e = log1p_nonnegative<T>(e);
         const Vec<T> more = 1 / (1 + e), less = e * more;
         const Vec<T> up = (s < 0 ? -s : zero) + log1p_e, down = (s > 0 ? s : zero) + log1p_e;
-        const Vec<T> loss = y * up + (1 - y) * down;
-        return {s == s ? loss : s, (1 - y) * (s >= 0 ? more : less) - y * (s >= 0 ? less : more), zero};
+        const Vec<T> one = y + number * (T(0.5) - y), none = 1 - one;  // smoothed labels
+        const Vec<T> loss = one * up + none * down;
+        return {s == s ? loss : s, none * (s >= 0 ? more : less) - one * (s >= 0 ? less : more), zero};
     } else if constexpr (likelihood == Likelihood::poisson) {  // N8 with A = e^s
         const Vec<T> mean = exp<T>(s);
         const Vec<T> most = broadcast<T>(std::numeric_limits<T>::max());

@@ -42,6 +42,7 @@ MAKE = {
     "quantile": outputs_and(),
     "quantile/one": outputs_and(levels=(0.3,)),
     "bernoulli": outputs_and(),
+    "bernoulli/smoothed": outputs_and(label_smoothing=0.25),
     "categorical": lambda outputs: {"n_classes": max(outputs, 2)},
     "categorical/smoothed": lambda outputs: {
         "n_classes": max(outputs, 2),

@@ -319,3 +319,18 @@ def test_a_likelihood_states_what_it_is_and_can_be_made_again(case, make_likelih
     assert LIKELIHOODS[name](**likelihood.settings()) == likelihood
     with pytest.raises(TypeError, match="abstract"):
         Likelihood()
+
+
+@pytest.mark.parametrize("engine", ["reference", "native"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.05, 0.4])
+def test_two_smoothed_classes_are_one_smoothed_label(engine, smoothing):
+    """The softmax of (0, s) is the sigmoid of s, and so are their smoothed losses and slopes."""
+    X, y = np.random.default_rng(0).normal(size=(50, 1)) * 5, np.arange(50) % 2
+    label, classes = (
+        Network(1, likelihood=Bernoulli(label_smoothing=smoothing)),
+        Network(1, likelihood=Categorical(2, label_smoothing=smoothing)),
+    )
+    loss, (slope, intercept) = label.loss_and_gradient(np.array([1.0, 0.5]), X, y[:, None], engine=engine)
+    same, gradient = classes.loss_and_gradient(np.array([0, 1.0, 0, 0.5]), X, y, engine=engine)
+    np.testing.assert_allclose(same, loss, rtol=1e-12)
+    np.testing.assert_allclose(gradient, [-slope, slope, -intercept, intercept], rtol=1e-12)

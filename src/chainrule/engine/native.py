@@ -19,6 +19,7 @@ from chainrule.architecture import Architecture
 from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, Pace, RowPredictor, Table
 from chainrule.errors import InputError
 from chainrule.likelihoods import (
+    Bernoulli,
     Categorical,
     Likelihood,
     NormalWithVariance,
@@ -112,6 +113,8 @@ def native_likelihood(likelihood: Likelihood) -> tuple[str, bool, list[float]]:
     name = "normal" if isinstance(likelihood, NormalWithVariance) else likelihood.name
     if isinstance(likelihood, Categorical):
         return name, False, [float(likelihood.label_smoothing), *(likelihood.class_weight or ())]
+    if isinstance(likelihood, Bernoulli):
+        return name, False, [0.0, float(likelihood.label_smoothing)]
     if isinstance(likelihood, Quantile):
         return name, False, list(likelihood.levels)
     if not isinstance(likelihood, ScaledOutputs | Weibull):

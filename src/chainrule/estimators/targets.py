@@ -276,7 +276,7 @@ class Classes:
         if not isinstance(self.labels, np.ndarray) or self.labels.ndim != 1:
             return False
         if self.multilabel or isinstance(likelihood, Bernoulli):
-            return likelihood == self.likelihood()
+            return isinstance(likelihood, Bernoulli) and likelihood.n_outputs == self.likelihood().n_logits
         return isinstance(likelihood, Categorical | Ordinal) and likelihood.n_classes == len(self.labels)
 
     def encode(self, y: NDArray[Any]) -> NDArray[Any]:

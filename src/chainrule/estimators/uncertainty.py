@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,9 +142,8 @@ class PredictiveClasses(Predictive):
         likelihood = self.network_.likelihood
         if held_out is None or not isinstance(likelihood, Bernoulli | Categorical):
             return
-        if isinstance(likelihood, Categorical):
-            # smoothing is a means of training; what is asked for here is what comes true
-            likelihood = Categorical(likelihood.n_classes, class_weight=likelihood.class_weight)
+        # smoothing is a means of training; what is asked for here is what comes true
+        likelihood = replace(likelihood, label_smoothing=0.0)
         target = likelihood.prepare(held_out.data.y)
         self.temperature_ = fitted_temperature(likelihood, held_out.logits, target, held_out.data.weight)
 

@@ -22,6 +22,12 @@ def require_count(likelihood: "Likelihood", field: str, least: int) -> None:
         raise InputError(f"{likelihood!r}: {field} must be a whole number of at least {least}.")
 
 
+def require_smoothing(likelihood: "Likelihood", value: object) -> None:
+    """Raise unless the label smoothing is a number of at least 0 and below 1."""
+    if not is_number(value) or not 0 <= value < 1:  # type: ignore[operator]  # it is a number then
+        raise InputError(f"{likelihood!r}: label_smoothing must be at least 0 and below 1.")
+
+
 def is_number(value: object) -> bool:
     """Whether the value is a finite number, and not a truth value."""
     return (

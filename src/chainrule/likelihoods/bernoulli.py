@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import equations
 from chainrule.architecture.activations import sigmoid
-from chainrule.likelihoods.base import Array, IndependentOutputs, squeezed
+from chainrule.likelihoods.base import Array, IndependentOutputs, require_smoothing, squeezed
 
 if TYPE_CHECKING:
     from chainrule.likelihoods.distributions import Distribution
@@ -26,6 +26,9 @@ class Bernoulli(IndependentOutputs):
     ----------
     n_outputs : int, default 1
         The number of labels: columns of the target, and logits.
+    label_smoothing : float, default 0.0
+        ε, at least 0 and below 1: the target is 1 − ε/2 for 1 and ε/2 for 0, as `Categorical` has it for two
+        classes.
 
     Examples
     --------
@@ -34,16 +37,23 @@ class Bernoulli(IndependentOutputs):
     array([[0.5]])
     """
 
+    label_smoothing: float = 0.0
+
     name: ClassVar[str] = "bernoulli"
     domain: ClassVar[str] = "0 or 1 (or a probability between them)"
     link: ClassVar[str] = "logit"
     dropped: ClassVar[str] = "nothing"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_smoothing(self, self.label_smoothing)
+
     def invalid(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         return ~((y >= 0) & (y <= 1))
 
     def loss_and_gradient(self, logits: Array, y: NDArray[Any]) -> tuple[Array, Array]:
-        return equations.bernoulli(logits, y.astype(logits.dtype, copy=False))
+        y = y.astype(logits.dtype, copy=False)
+        return equations.bernoulli(logits, y + logits.dtype.type(self.label_smoothing) * (0.5 - y))
 
     def mean(self, logits: Array, scales: Array | None = None) -> Array:
         del scales

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import equations
 from chainrule.errors import InputError
-from chainrule.likelihoods.base import Array, Likelihood, is_number, require_count
+from chainrule.likelihoods.base import Array, Likelihood, is_number, require_count, require_smoothing
 
 if TYPE_CHECKING:
     from chainrule.likelihoods.distributions import Distribution
@@ -51,8 +51,7 @@ class Categorical(Likelihood):
 
     def __post_init__(self) -> None:
         require_count(self, "n_classes", 2)
-        if not is_number(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
-            raise InputError(f"{self!r}: label_smoothing must be at least 0 and below 1.")
+        require_smoothing(self, self.label_smoothing)
         if self.class_weight is None:
             return
         weights = list(self.class_weight)
