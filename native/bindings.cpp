@@ -37,6 +37,8 @@ Plan make_plan(const std::vector<LayerTuple>& layers, const LikelihoodTuple& lik
     Plan plan{{}, {likelihood_named(name), free_scale, numbers}, n_columns};
     if (plan.likelihood.name == Likelihood::unknown)
         throw nb::value_error(("no native likelihood " + name).c_str());
+    if (plan.likelihood.name == Likelihood::tweedie && free_scale && numbers.size() < 3)
+        throw nb::value_error("a free scale of tweedie needs the log-weights of its sum");
     if (layers.empty()) throw nb::value_error("there must be a layer");
     for (const auto& [n_inputs, units, activation, bias, dropout, start] : layers) {
         const bool first = plan.layers.empty();

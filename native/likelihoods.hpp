@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <string_view>
 #include <vector>
@@ -44,8 +45,9 @@ struct TopLayer {
     Likelihood name;
     // Whether a log-scale t stands behind the locations, and the loss keeps its normaliser (N14).
     bool free_scale;
-    // With a scale: t where it is given, and one more number. Quantile: the levels. Bernoulli: 0 and label
-    // smoothing. Categorical: label smoothing and, if any, the weights of the classes.
+    // With a scale: t where it is given, and one more number; for Tweedie with a free one the log-weights of
+    // its sum too. Quantile: the levels. Bernoulli: 0 and label smoothing. Categorical: label smoothing and,
+    // if any, the weights of the classes.
     std::vector<double> numbers;
 
     double number(std::size_t k) const { return k < numbers.size() ? numbers[k] : 0; }
@@ -135,9 +137,77 @@ CHAINRULE_INLINE LossAndSlopes<T> student_t(Vec<T> s, Vec<T> t, Vec<T> y, bool f
     return {T(0.5) * (nu + 1) * log1p_x + (free ? t : zero), by_s, 1 - (nu + 1) * q};
 }
 
+// R = log Σ_j e^{A j a} w_j − A m for m = e^a amounts, A = 1/(p − 1), and ∂R/∂a: where m is large by the
+// series in 1/m. The text that explains it is chainrule/likelihoods/poisson_gamma.py.
+template <class T> struct NormaliserPair {
+    Vec<T> value, slope;
+};
+
+template <class T> CHAINRULE_INLINE NormaliserPair<T> tweedie_normaliser(const TopLayer& top, Vec<T> a) {
+    using F = Float<T>;
+    const double p = top.number(1), A = 1 / (p - 1), k = (2 - p) / (p - 1);
+    const double least = std::max({F::tweedie_large, F::tweedie_large / k, F::tweedie_wide * A});
+    const double n_wanted = 9 + std::ceil(least + F::tweedie_sigmas * std::sqrt(least / A));
+    const std::int64_t n =
+        std::min(static_cast<std::int64_t>(n_wanted), static_cast<std::int64_t>(top.numbers.size()) - 2);
+    const double* const log_weight = top.numbers.data() + 2;
+    const Vec<T> zero{}, one = 1 + zero, m = exp<T>(a);
+    const auto large = m >= static_cast<T>(least);
+    const Vec<T> few = large ? zero : a, step = static_cast<T>(A) * few;
+    Vec<T> most = step + static_cast<T>(log_weight[0]);
+    for (std::int64_t j = 1; j < n; ++j)
+        most = maximum<T>(static_cast<T>(j + 1) * step + static_cast<T>(log_weight[j]), most);
+    Vec<T> sum{}, sum_j{};
+    for (std::int64_t j = 0; j < n; ++j) {
+        const Vec<T> term = exp<T>(static_cast<T>(j + 1) * step + static_cast<T>(log_weight[j]) - most);
+        sum += term;
+        sum_j += static_cast<T>(j + 1) * term;
+    }
+    const Vec<T> few_m = large ? one : m;
+    const Vec<T> value = most + log_positive<T>(sum) - static_cast<T>(A) * few_m;
+    const Vec<T> slope = static_cast<T>(A) * (sum_j / sum - few_m);
+    const double q = (k + 2) * (2 * k + 1) / (24 * k * A);
+    const double series[] = {
+        -q, -q / (2 * A), q * (2 * k * k + 11 * k + 2) * (4 * k * k - 15 * k + 4) / (240 * k * k * A * A),
+        q * (36 * k * k * k * k + 58 * k * k * k - 323 * k * k + 58 * k + 36) / (240 * k * k * A * A * A)};
+    const Vec<T> inverse = large ? 1 / m : zero;
+    Vec<T> more{}, by_more{};
+    for (int c = 4; c >= 1; --c) {
+        more = (more + static_cast<T>(series[c - 1])) * inverse;
+        by_more = (by_more + static_cast<T>(c * series[c - 1])) * inverse;
+    }
+    const auto log_constant = static_cast<T>(std::log(k / (2 * 3.14159265358979323846 * A)));
+    return {large ? T(0.5) * (a + log_constant) + more : value, large ? T(0.5) - by_more : slope};
+}
+
+// N23: with μ^(2−p)/φ and y μ^(1−p)/φ; where φ is free, R, and how much more the loss is than at μ = y.
+template <class T>
+CHAINRULE_INLINE LossAndSlopes<T> tweedie(const TopLayer& top, Vec<T> s, Vec<T> t, Vec<T> y, bool free) {
+    const T p = static_cast<T>(top.number(1)), q = 2 - p;
+    const Vec<T> zero{}, up = exp<T>(q * s - t), down = times_exp<T>(y, (1 - p) * s - t);
+    const Vec<T> loss = up / q + down / (p - 1);
+    const auto some = y > 0;
+    const Vec<T> log_y = log_positive<T>(some ? y : 1 + zero), l = log_y - s;
+    const auto both_beyond = (up > std::numeric_limits<T>::max()) & (down > std::numeric_limits<T>::max());
+    const Vec<T> by_s = both_beyond ? (l > 0 ? -up : l < 0 ? up : zero) : up - down;
+    if (!free) return {loss, by_s, zero};
+    const auto near = absolute<T>(l) < T(0.34);
+    const Vec<T> x = near ? l : zero;
+    const Vec<T> bend = maximum<T>(q * exp_excess<T>(x) - exp_excess<T>(q * x), zero) / (q * (1 - q));
+    const Vec<T> least = exp<T>(q * log_y - t) / (q * (1 - q));
+    const auto beyond = loss > std::numeric_limits<T>::max();
+    const Vec<T> more = near ? times<T>(bend, up) : beyond ? loss : loss - least;
+    const Vec<T> excess = some ? more : loss;
+    const auto [R, slope] =
+        tweedie_normaliser<T>(top, q * log_y - t - static_cast<T>(std::log(2 - top.number(1))));
+    return {excess - (some ? R : zero), by_s, (some ? slope : zero) - excess};
+}
+
 template <class T, Likelihood likelihood>
-CHAINRULE_INLINE LossAndSlopes<T> of_one_output(Vec<T> s, Vec<T> t, Vec<T> y, bool free, T number) {
+CHAINRULE_INLINE LossAndSlopes<T> of_one_output(const TopLayer& top, Vec<T> s, Vec<T> t, Vec<T> y,
+                                                bool free) {
     const Vec<T> zero{};
+    const T number = static_cast<T>(top.number(1));
     if constexpr (likelihood == Likelihood::normal) {  // N5, N15
         const Vec<T> minus_e = s - y, root = exp<T>(T(-0.5) * t), z = times<T>(minus_e, root);
         return {T(0.5) * (z * z) + (free ? T(0.5) * t : zero), times<T>(z, root), T(0.5) * (1 - z * z)};
@@ -166,10 +236,9 @@ CHAINRULE_INLINE LossAndSlopes<T> of_one_output(Vec<T> s, Vec<T> t, Vec<T> y, bo
         return negative_binomial<T>(s, t, y, free);
     } else if constexpr (likelihood == Likelihood::gamma) {
         return gamma<T>(s, t, y, free);
-    } else {  // N23
+    } else {
         static_assert(likelihood == Likelihood::tweedie);
-        const Vec<T> up = exp<T>((2 - number) * s - t), down = times_exp<T>(y, (1 - number) * s - t);
-        return {up / (2 - number) + down / (number - 1), up - down, zero};
+        return tweedie<T>(top, s, t, y, free);
     }
 }
 
@@ -181,13 +250,12 @@ void independent_outputs(const TopLayer& top, T* s, const T* y, T* loss, std::in
     const bool free = top.free_scale;
     const std::int64_t n_outputs = free ? n_slopes / 2 : n_slopes;
     const Vec<T> given = broadcast<T>(static_cast<T>(top.number(0))), zero{};
-    const T number = static_cast<T>(top.number(1));
     for (std::int64_t i = 0; i < n_rows; i += LANES<T>) {
         Vec<T> sum{};
         for (std::int64_t k = 0; k < n_outputs; ++k) {
             T *const at = s + k * stride + i, *const scale = at + n_outputs * stride;
             const Vec<T> target = load(y + k * stride + i), t = free ? load(scale) : given;
-            const auto one = of_one_output<T, likelihood>(load(at), t, target, free, number);
+            const auto one = of_one_output<T, likelihood>(top, load(at), t, target, free);
             const auto there = target == target;  // a missing y counts for nothing
             sum += there ? one.loss : zero;
             store(at, there ? one.by_s : zero);

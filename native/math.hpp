@@ -22,6 +22,7 @@ template <> struct Float<float> {
     static constexpr float exp_most = 89.0f, exp_least = -104.0f;
     static constexpr int exp_terms = 7, atanh_terms = 5;          // remainders 5e-9 and 2e-9, relative
     static constexpr int stirling_least = 4, stirling_terms = 3;  // remainders 4e-8 and 7e-8
+    static constexpr double tweedie_large = 16, tweedie_wide = 1, tweedie_sigmas = 6;  // poisson_gamma.py
     static constexpr int erfcx_degree = 13;
     static constexpr const float* erfcx = ERFCX_FLOAT;
 };
@@ -33,6 +34,7 @@ template <> struct Float<double> {
     static constexpr double exp_most = 710.0, exp_least = -746.0;
     static constexpr int exp_terms = 13, atanh_terms = 11;         // remainders 4e-18 and 6e-19, relative
     static constexpr int stirling_least = 10, stirling_terms = 7;  // remainders 3e-17 and 5e-17
+    static constexpr double tweedie_large = 100, tweedie_wide = 2, tweedie_sigmas = 9;
     static constexpr int erfcx_degree = 24;
     static constexpr const double* erfcx = ERFCX_DOUBLE;
 };

@@ -51,7 +51,7 @@ MAKE = {
     },
     "ordinal": lambda outputs: {"n_classes": max(outputs, 2)},
     "poisson": outputs_and(),
-    "tweedie": outputs_and(scale=1.5, power=1.3),
+    **{f"tweedie/{way}": outputs_and(scale=scale, power=1.3) for way, scale in SCALES.items()},
     **{f"weibull/{way}": lambda _, scale=scale: {"scale": scale} for way, scale in SCALES.items()},
 }
 CASES = sorted(MAKE)

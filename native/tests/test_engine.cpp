@@ -147,7 +147,7 @@ struct Top {
 
 // Where a log-scale comes from (N14): it is given, a learned number, or a logit.
 Top scaled_top(std::mt19937& rng, Likelihood name, std::int64_t n_outputs, std::vector<double> numbers) {
-    const std::int64_t way = name == Likelihood::tweedie ? 0 : draw(rng, 0, 2);
+    const std::int64_t way = draw(rng, 0, 2);
     const bool is_weibull = name == Likelihood::weibull;
     return {{name, way != 0, std::move(numbers)},
             way == 2 ? 2 * n_outputs : n_outputs,
@@ -171,7 +171,15 @@ Top random_top(std::mt19937& rng, Likelihood name) {
         case L::gamma: return scaled_top(rng, name, n_outputs, {t});
         case L::student_t: return scaled_top(rng, name, n_outputs, {t, 4.0});
         case L::huber: return scaled_top(rng, name, n_outputs, {t, 1.345});
-        case L::tweedie: return scaled_top(rng, name, n_outputs, {t, draw_between(rng, 1.1, 1.9)});
+        case L::tweedie: {
+            const double p = draw_between(rng, 1.1, 1.9), k = (2 - p) / (p - 1);
+            Top top = scaled_top(rng, name, n_outputs, {t, p});
+            if (top.likelihood.free_scale)  // the log-weights of its sum, as in poisson_gamma.py
+                for (int j = 1; j <= 200; ++j)
+                    top.likelihood.numbers.push_back(j * k * std::log(k) - std::lgamma(j + 1) -
+                                                     std::lgamma(k * j));
+            return top;
+        }
         case L::weibull: return scaled_top(rng, name, 1, {t});
         case L::quantile: {
             const std::int64_t n_levels = draw(rng, 1, 4);

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy.optimize import linprog
+from scipy.optimize import linprog, minimize_scalar
 from sklearn.linear_model import GammaRegressor, TweedieRegressor
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
@@ -100,11 +100,37 @@ def test_gamma(scale, engine):
 
 
 # N23
-def test_tweedie(engine):
-    network, theta = fit(Tweedie(power=1.4), y_tweedie, engine)
+@pytest.mark.parametrize("scale", [1.0, "learned"])
+def test_tweedie(scale, engine):
+    network, theta = fit(Tweedie(power=1.4, scale=scale), y_tweedie, engine)
     expected = TweedieRegressor(power=1.4, alpha=0, link="log", tol=1e-10, max_iter=5000).fit(X, y_tweedie)
     found = coefficients(network, theta)
     np.testing.assert_allclose(found, np.append(expected.intercept_, expected.coef_), rtol=0, atol=1e-5)
+
+
+# N22 N23: with the φ that is likeliest by statsmodels, whose log-likelihood is then ours
+@pytest.mark.parametrize("name", ["gamma", "tweedie"])
+def test_the_log_likelihood_with_a_learned_dispersion(name, engine):
+    log = sm.families.links.Log()
+    likelihood, family, y = {
+        "gamma": (Gamma(), sm.families.Gamma(log), y_gamma),
+        "tweedie": (
+            Tweedie(power=1.4, scale="learned"),
+            sm.families.Tweedie(log, var_power=1.4, eql=False),
+            y_tweedie,
+        ),
+    }[name]
+    network, theta = fit(likelihood, y, engine)
+    glm = sm.GLM(y, DESIGN, family=family).fit(tol=1e-14, maxiter=1000)
+    np.testing.assert_allclose(coefficients(network, theta), glm.params, rtol=0, atol=1e-5)
+    best = minimize_scalar(
+        lambda t: -family.loglike(y, glm.mu, scale=np.exp(t)), bounds=(-3, 3), options={"xatol": 1e-10}
+    )
+    assert network.scales(theta)[0] == pytest.approx(best.x, abs=1e-5)
+    distribution = likelihood.distribution(network.forward(theta, X, engine), network.scales(theta))
+    llf = family.loglike(y, glm.mu, scale=np.exp(network.scales(theta)[0]))
+    assert distribution.logpdf(y).sum() == pytest.approx(llf, rel=1e-8)
+    assert llf == pytest.approx(-best.fun, rel=1e-9)
 
 
 # N20

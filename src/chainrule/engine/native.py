@@ -25,9 +25,11 @@ from chainrule.likelihoods import (
     NormalWithVariance,
     Ordinal,
     Quantile,
+    Tweedie,
     Weibull,
     is_built_in,
 )
+from chainrule.likelihoods.poisson_gamma import log_weights
 from chainrule.likelihoods.scaled import ScaledOutputs
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 
@@ -123,6 +125,8 @@ def native_likelihood(likelihood: Likelihood) -> tuple[str, bool, list[float]]:
     given = 0.0 if isinstance(scale, str) else likelihood.log_scale_of(scale)
     more = (getattr(likelihood, key, None) for key in ("degrees_of_freedom", "delta", "power"))
     numbers = [given, *(float(number) for number in more if number is not None)]
+    if isinstance(likelihood, Tweedie) and isinstance(scale, str):
+        numbers += log_weights(float(likelihood.power)).tolist()
     return name, isinstance(scale, str), numbers
 
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from chainrule.likelihoods.distributions import Array, Distribution
+from chainrule.likelihoods.poisson_gamma import half_deviance, normaliser
 
 
 class TweedieDistribution(Distribution):
@@ -52,20 +53,11 @@ class TweedieDistribution(Distribution):
         return n, special.xlogy(n, self.rate) - self.rate - special.gammaln(n + 1)
 
     def log_density(self, y: ArrayLike) -> Array:
-        given = self._given(y)
-        z = np.where(given > 0, given, 1.0) / self.scale_of_one
-        # the largest term of the sum over N is near y^(2−p)/(φ (2 − p)), Dunn & Smyth (2005)
-        most = float(
-            np.max(np.maximum(given, 0) ** (2 - self.power) / (self.phi * (2 - self.power)), initial=0)
-        )
-        n = np.arange(1, 40 + int(2 * most + 20 * np.sqrt(most)), dtype=np.float64)
-        n = n.reshape(-1, *[1] * len(self.shape))
-        shape = n * self.shape_of_one
-        logs = (
-            special.xlogy(n, self.rate) - special.gammaln(n + 1) + shape * np.log(z) - special.gammaln(shape)
-        )
-        log_sum = special.logsumexp(logs, axis=0)
-        above = log_sum - z - self.rate - np.log(np.where(given > 0, given, 1.0))
+        given, p = self._given(y), self.power
+        some = np.where(given > 0, given, 1.0)
+        s, t = np.log(self.mu), np.log(self.phi)
+        R, _ = normaliser((2 - p) * np.log(some) - t - np.log(2 - p), p)
+        above = R - half_deviance(some, s, t, p) - np.log(some)
         return np.where(given > 0, above, np.where(given == 0, -self.rate, -np.inf))
 
     def cdf(self, y: ArrayLike) -> Array:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from chainrule.errors import InputError
 from chainrule.likelihoods.base import Array, Likelihood, is_number, require_positive, squeezed
 from chainrule.likelihoods.gamma_function import gamma_normaliser
+from chainrule.likelihoods.poisson_gamma import half_deviance, normaliser
 from chainrule.likelihoods.scaled import ScaledOutputs, times, times_exp
 
 if TYPE_CHECKING:
@@ -76,16 +77,18 @@ class Gamma(ScaledOutputs):
 class Tweedie(ScaledOutputs):
     """Zero, or an amount: a Poisson number of Gamma amounts, of mean μ = e^s and variance φ μ^p (N23).
 
-    Domain: finite numbers ≥ 0. Link: log. Loss of a row: Σ (μ^(2−p)/(2 − p) − y μ^(1−p)/(1 − p))/φ. Dropped:
-    all that depends on φ and y alone. Jørgensen (1987), "Exponential dispersion models".
+    Domain: finite numbers ≥ 0. Link: log. Loss of a row: Σ (μ^(2−p)/(2 − p) − y μ^(1−p)/(1 − p))/φ, and with
+    a learned φ also − log of a sum over the number of amounts. Dropped: log y, and where φ is given all that
+    depends on φ and y alone. Jørgensen (1987), "Exponential dispersion models"; Dunn & Smyth (2005), "Series
+    evaluation of Tweedie exponential dispersion model densities".
 
     Parameters
     ----------
     n_outputs : int, default 1
         The number of target columns.
-    scale : float, default 1.0
-        The dispersion φ. It has no bearing on the mean, but on the distribution. Its normaliser has no closed
-        form, so it is given and not learned.
+    scale : float, "learned" or "network", default 1.0
+        The dispersion φ, or where log φ comes from. A φ that is the same for all rows has no bearing on the
+        mean, so it need not be learned: `TabularRegressor` measures it where it is given.
     power : float, default 1.5
         p, above 1 and below 2.
 
@@ -102,8 +105,7 @@ class Tweedie(ScaledOutputs):
     name: ClassVar[str] = "tweedie"
     domain: ClassVar[str] = "finite numbers ≥ 0"
     link: ClassVar[str] = "log"
-    dropped: ClassVar[str] = "the terms in φ and y alone"
-    scale_words: ClassVar[tuple[str, ...]] = ()
+    dropped: ClassVar[str] = "log y for each output above 0; where φ is given, the terms in φ and y alone"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,10 +118,18 @@ class Tweedie(ScaledOutputs):
         return ~((y >= 0) & np.isfinite(y))
 
     def terms(self, s: Array, t: Array, y: Array) -> tuple[Array, Array, Array]:
-        """N23: ∂loss/∂s = (μ^(2−p) − y μ^(1−p))/φ; one of the powers is small where the other is large."""
+        """N23: ∂loss/∂s = (μ^(2−p) − y μ^(1−p))/φ; what the loss is more than at μ = y, and R."""
         p = float(self.power)
         up, down = np.exp((2 - p) * s - t), times_exp(y, (1 - p) * s - t)
-        return up / (2 - p) + down / (p - 1), up - down, np.zeros_like(s)
+        loss = up / (2 - p) + down / (p - 1)
+        beyond = np.isinf(up) & np.isinf(down)
+        by_s = np.where(beyond, times(-np.sign(np.log(y) - s), up), up - down)
+        if self.fixed:
+            return loss, by_s, np.zeros_like(s)
+        some = np.where(y > 0, y, 1.0)
+        value, slope = normaliser((2 - p) * np.log(some) - t - np.log(2 - p), p)
+        excess = np.where(y > 0, half_deviance(some, s, t, p), loss)
+        return excess - np.where(y > 0, value, 0), by_s, np.where(y > 0, slope, 0) - excess
 
     def distribution(self, logits: Array, scales: Array | None = None) -> "Distribution":
         from chainrule.likelihoods.compound import TweedieDistribution  # noqa: PLC0415 (with SciPy)
