@@ -349,6 +349,6 @@ def test_report_writes_a_page_with_the_scores_of_the_rows(run, homes, tmp_path, 
     text = page.read_text(encoding="utf-8")
     scores = scores_in(run("evaluate", homes / f"{target}.safetensors", homes / "homes.csv").stdout)
     for value in scores.values():
-        assert re.search(rf">−?{abs(value):,g}0*<", text)
+        assert re.search(rf">−?{abs(value):,g}0* \(", text)
     assert "Health of the network" in text
     assert "What it rests on" in text

@@ -69,8 +69,15 @@ def test_a_column_beside_the_inputs(run, folder, what):
     expected = loaded.predict(inputs, **{what: np.asarray(table["years"])})
     np.testing.assert_allclose([float(row["prediction"]) for row in rows], expected, rtol=1e-12)
     assert run("evaluate", model, folder / "homes.csv").exit_code == 0
+    result = run("trace", model, folder / "homes.csv", "--row", 3)
+    assert f"the offset, from years = {table['years'][3].as_py():.6g}" in result.stdout
+    calls, years = (table[name][3].as_py() for name in ("calls", "years"))
+    traced = chainrule.trace(loaded, inputs.slice(3, 1), calls, **{what: years})
+    assert result.stdout.strip() == str(traced).strip()
+    result = run("report", model, folder / "homes.csv", "--html", folder / "report.html")
+    assert result.exit_code == 0, result.stderr
     write_table(table.drop_columns(["years"]), folder / "without.csv")
-    for command in ("predict", "evaluate"):
+    for command in ("predict", "evaluate", "report", "trace"):
         result = run(command, model, folder / "without.csv")
         assert result.exit_code == 1
         assert "has no column 'years'" in result.stderr
@@ -91,6 +98,14 @@ def test_censored_times_are_two_columns(run, folder):
     rows = predicted(run, model, folder / "homes.csv")
     np.testing.assert_allclose([float(row["prediction"]) for row in rows], loaded.predict(inputs))
     assert "Predictions</h2>" in (folder / "survival.html").read_text()
+    result = run("trace", model, folder / "homes.csv", "--row", 3, "--html", folder / "trace.html")
+    assert result.exit_code == 0, result.stderr
+    row = target.slice(3, 1).to_pylist()[0]
+    traced = chainrule.trace(loaded, inputs.slice(3, 1), list(row.values()))
+    assert result.stdout.strip() == str(traced).strip()
+    result = run("report", model, folder / "homes.csv", "--html", folder / "report.html")
+    assert result.exit_code == 0, result.stderr
+    assert "concordance" in (folder / "report.html").read_text()
 
 
 def test_intervals_stand_beside_the_predictions(run, folder):

@@ -8,6 +8,7 @@ from sklearn.inspection import permutation_importance
 
 import chainrule as cr
 from chainrule.inspection import column_importances, health
+from chainrule.inspection.batch import encoded_rows
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,33 @@ def test_gradients_are_the_mean_norm_of_each_rows_trace(tabular, frame, price, k
     np.testing.assert_allclose(found.mean, norms / 30, rtol=1e-4)
 
 
+def test_gradients_of_an_ensemble_are_slopes_of_the_loss_of_its_mean_logits(frame, price):
+    model = cr.TabularRegressor(hidden=(5,), epochs=3, random_state=0, n_members=3).fit(frame, price)
+    rows = encoded_rows(model, frame[:20], price[:20])
+    slopes = rows.input_gradients()
+    for i, j in ((0, 0), (7, 2), (19, rows.X.shape[1] - 1)):
+        ends = []
+        for step in (-1, 1):
+            X = rows.X.copy()
+            X[i, j] += np.float32(0.02 * step)
+            ends.append((X[i, j].astype(float), 20 * rows.loss(X)))
+        (low, below), (high, above) = ends
+        assert slopes[i, j] == pytest.approx((above - below) / (high - low), rel=2e-2, abs=2e-4)
+
+
+def test_an_offset_is_part_of_the_loss_and_of_the_health(frame):
+    rng = np.random.default_rng(0)
+    years = rng.uniform(0.2, 4, len(frame))
+    calls = rng.poisson(years)
+    model = cr.TabularRegressor(likelihood="poisson", hidden=(4,), epochs=3, random_state=0, n_members=1)
+    model.fit(frame, calls, exposure=years)
+    traces = [cr.trace(model, frame.iloc[[k]], calls[k], exposure=years[k]) for k in range(len(frame))]
+    found = column_importances(model, frame, calls, exposure=years)
+    assert found.loss == pytest.approx(np.mean([traced.loss for traced in traces]), rel=1e-5)
+    (_, top) = health(model, frame, calls, exposure=years)
+    assert top.delta == pytest.approx(np.sqrt(np.mean([traced.minus_e**2 for traced in traces])), rel=1e-5)
+
+
 def test_the_same_seed_gives_the_same_importances(tabular, frame, price):
     first, again, other = (
         column_importances(tabular, frame, price, random_state=seed).values for seed in (1, 1, 2)
@@ -127,6 +155,15 @@ def test_the_health_of_each_layer_is_that_of_the_traces(tabular, frame, price):
         assert layer.weight == pytest.approx(np.linalg.norm(traces[0].layers[level].weight))
         assert layer.dead == (slopes == 0).all(axis=0).sum()
         assert layer.saturated == (pytest.approx((slopes < 0.01).mean()) if layer.activation == "tanh" else 0)
+
+
+def test_the_health_of_each_member_is_its_own(frame, price):
+    model = cr.TabularRegressor(hidden=(5,), epochs=3, random_state=0, n_members=3).fit(frame, price)
+    for k, member in enumerate(model.members_):
+        first = health(model, frame, price, member=k)[0]
+        assert first.weight == pytest.approx(np.linalg.norm(member.network.unpack(member.theta)[0][0]))
+    with pytest.raises(cr.InputError, match="there are 3; give a whole number from 0 to 2"):
+        health(model, frame, price, member=3)
 
 
 def test_dead_and_saturated_units_are_found():

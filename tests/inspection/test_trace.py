@@ -235,6 +235,40 @@ def test_each_member_is_traced_with_its_own_parameters(table, target):
         cr.trace(model, table.iloc[0], target[0], member=1)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_an_offset_moves_the_logits_and_the_loss_answers(make_problem, case, outputs):
+    problem = make_problem(case, (cr.Dense(4, "tanh"),), outputs=outputs, n_rows=1)
+    network, theta, X, y = problem.network, problem.theta, problem.X, problem.y
+    offset = np.linspace(0.5, -0.4, network.likelihood.n_locations)
+    given = y[0] if y.shape[1] > 1 else y[0, 0]
+    traced = cr.trace(network, X[0], given, theta=theta, offset=offset)
+    loss, gradient = network.loss_and_gradient(theta, X, y, offset=offset[None])
+    assert traced.loss == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(traced.gradient, gradient, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(traced.logits, network.forward(theta, X, offset=offset[None])[0], rtol=1e-12)
+    after = network.loss(traced.theta_after, X, y, offset=offset[None])
+    assert traced.loss_after == pytest.approx(after, rel=1e-12)
+    assert "the offset, from offset = " in str(traced)
+
+
+def test_the_exposure_of_a_model_is_that_of_its_predictions(table, target):
+    rng = np.random.default_rng(0)
+    years = pd.Series(rng.uniform(0.2, 4, len(table)), name="years")
+    calls = rng.poisson(years * (1 + (table["colour"] == "red")))
+    model = cr.TabularRegressor(likelihood="poisson", hidden=(4,), epochs=3, random_state=0, n_members=1)
+    model.fit(table, calls, exposure=years)
+    for k in range(5):
+        traced = cr.trace(model, table.iloc[[k]], calls[k], exposure=years[k])
+        assert traced.predicted == pytest.approx(
+            model.predict(table[k : k + 1], exposure=years[[k]])[0], rel=1e-5
+        )
+        assert traced.row.beside == ("years", years[k])
+    scaled = cr.TabularRegressor(hidden=(4,), epochs=3, random_state=0, n_members=1)
+    scaled.fit(table, target, offset=years)
+    traced = cr.trace(scaled, table.iloc[[0]], target[0], offset=years[0])
+    assert traced.predicted == pytest.approx(scaled.predict(table[:1], offset=years[:1])[0], rel=1e-5)
+
+
 BAD = [
     (lambda net, _: cr.trace(net, [1.0, 2.0, 3.0], 0.5), "theta is missing"),
     (lambda net, t: cr.trace(net, [1.0, 2.0], 0.5, theta=t), r"shape \(n_rows, 3\)"),
@@ -246,6 +280,9 @@ BAD = [
     (lambda net, t: cr.trace(net, [1.0, 2.0, 3.0], 0.5, theta=t, learning_rate=0.0), "learning_rate"),
     (lambda net, t: cr.trace(net, [1e200, 2.0, 3.0], 0.5, theta=t), "loss of this row is inf"),
     (lambda *_: cr.trace("net", [1.0], 0.5), "model is a str"),
+    (lambda net, t: cr.trace(net, [1.0, 2.0, 3.0], 0.5, theta=t, exposure=2.0), "has no exposure"),
+    (lambda net, t: cr.trace(net, [1.0, 2.0, 3.0], 0.5, theta=t, offset=np.nan), "offset must hold finite"),
+    (lambda net, t: cr.trace(net, [1.0, 2.0, 3.0], 0.5, theta=t, offset=[[1.0], [2.0]]), "offset of one row"),
 ]
 
 

@@ -1,13 +1,24 @@
-"""Scores against scikit-learn's, and what a target may look like."""
+"""Scores against scikit-learn's, their intervals against the bootstrap, and what a target may look like."""
 
 import math
 
 import numpy as np
 import pytest
 from sklearn import metrics
+from statsmodels.stats.proportion import proportion_confint
 
 from chainrule.errors import InputError
-from chainrule.report.evaluation import Score, class_numbers, classification_scores, number, regression_scores
+from chainrule.estimators.predictive import concordance
+from chainrule.report.evaluation import class_numbers
+from chainrule.report.scores import (
+    Score,
+    classification_scores,
+    concordance_score,
+    mean_score,
+    number,
+    regression_scores,
+    share_score,
+)
 
 
 def as_dict(scores):
@@ -102,6 +113,109 @@ def test_changes_say_which_way_they_go():
     )
     nothing = Score("R²", math.nan, higher_is_better=True)
     assert nothing.change_from(nothing) == "–"
+
+
+# ── Intervals ──
+
+
+def numbers_drawn(rng, n=400):
+    actual = rng.gamma(2.0, size=n)
+    return actual, actual + rng.normal(scale=0.3 + 0.3 * actual, size=n)
+
+
+def two_classes_drawn(rng, n=400):
+    logits = rng.normal(size=n)
+    actual = (rng.random(n) < 1 / (1 + np.exp(-logits))).astype(int)
+    p = np.clip(1 / (1 + np.exp(-logits + rng.normal(scale=0.7, size=n))), 0.01, 0.99).round(2)
+    return actual, np.column_stack([1 - p, p])
+
+
+def of_classes(actual, probabilities):
+    return classification_scores(actual, probabilities, np.log(probabilities))
+
+
+def times_drawn(rng, n=300):
+    time = rng.weibull(1.5, n)
+    return time, (rng.random(n) < 0.7).astype(float), time * rng.lognormal(0, 0.7, n)
+
+
+def of_times(time, event, predicted):
+    return (concordance_score(time, event, predicted, concordance(time, event, predicted)),)
+
+
+@pytest.mark.parametrize(
+    ("draw", "scores"),
+    [(numbers_drawn, regression_scores), (two_classes_drawn, of_classes), (times_drawn, of_times)],
+)
+def test_the_standard_error_of_every_score_is_the_bootstraps(draw, scores):
+    rng = np.random.default_rng(0)
+    rows = draw(rng)
+    found = scores(*rows)
+    draws = [rng.integers(0, len(rows[0]), len(rows[0])) for _ in range(600)]
+    again = np.array([[score.value for score in scores(*(part[d] for part in rows))] for d in draws])
+    # 600 draws know a standard deviation to about 3 %, and with 400 rows the two are not quite the same
+    np.testing.assert_allclose([score.standard_error for score in found], again.std(axis=0), rtol=0.12)
+    for score in found:
+        assert score.influence.mean() == pytest.approx(0, abs=1e-9 * max(1, np.abs(score.influence).max()))
+
+
+@pytest.mark.parametrize("draw", [numbers_drawn, two_classes_drawn])
+def test_the_influence_of_a_row_is_the_slope_by_its_weight(draw):
+    """With a row taken k times over, k from 1: the slope at 1, against the difference of two weights."""
+    rows = draw(np.random.default_rng(3), n=4000)
+    scores = regression_scores if draw is numbers_drawn else of_classes
+    many = [np.concatenate([part, part[:1]]) for part in rows]
+    for once, twice in zip(scores(*rows), scores(*many), strict=True):
+        slope = (twice.value - once.value) * len(rows[0])
+        assert once.influence[0] == pytest.approx(slope, rel=2e-2, abs=1e-3), once.name
+
+
+def test_the_interval_of_a_share_is_wilsons():
+    for right, n in ((0, 10), (3, 10), (10, 10), (480, 500)):
+        ends = proportion_confint(right, n, method="wilson")
+        score = share_score("accuracy", np.arange(n) < right)
+        assert score.interval() == pytest.approx(ends, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_an_interval_holds_the_score_of_all_rows_95_times_out_of_100():
+    rng = np.random.default_rng(1)
+    truths = {
+        **{score.name: score.value for score in regression_scores(*numbers_drawn(rng, 10**6))},
+        **{score.name: score.value for score in of_classes(*two_classes_drawn(rng, 10**6))},
+    }
+    held = dict.fromkeys(truths, 0)
+    n = 1000
+    for _ in range(n):
+        rows = numbers_drawn(rng, 1000), two_classes_drawn(rng, 1000)
+        for score in (*regression_scores(*rows[0]), *of_classes(*rows[1])):
+            low, high = score.interval()
+            held[score.name] += low <= truths[score.name] <= high
+    for name, count in held.items():
+        assert 0.92 < count / n < 0.98, name
+
+
+def test_the_change_of_two_models_is_of_their_differences_row_by_row():
+    rng = np.random.default_rng(2)
+    actual, predicted = numbers_drawn(rng)
+    other = predicted + rng.normal(scale=0.05, size=len(actual))  # the same errors, but for a little
+    new, old = regression_scores(actual, predicted)[2], regression_scores(actual, other)[2]
+    difference = np.abs(actual - predicted) - np.abs(actual - other)
+    width = 1.959964 * difference.std() / np.sqrt(len(actual))
+    low, high = ((difference.mean() + side * width) / old.value * 100 for side in (-1, 1))
+    expected = f"{low:+.1f} % to {high:+.1f} %".replace("-", "−")
+    assert new.change_with_interval(old).endswith(f"({expected})")
+    assert width < 0.1 * 1.96 * new.standard_error  # much narrower than from two models on rows of their own
+
+
+def test_what_is_not_known_has_no_interval():
+    nothing = Score("R²", math.nan, higher_is_better=True, influence=np.zeros(3))
+    assert nothing.interval() is None
+    assert nothing.with_interval() == "–"
+    assert Score("R²", 0.5, higher_is_better=True).with_interval() == "0.5000"
+    assert nothing.change_with_interval(nothing) == "–"
+    infinite = mean_score("log loss", np.array([1.0, np.inf]))
+    assert infinite.with_interval() == "∞"
 
 
 def test_numbers_for_people():

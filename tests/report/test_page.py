@@ -125,7 +125,7 @@ def test_the_scores_of_both_models_are_there(written):
     cells = [text.strip() for text in parsed(html).text]
     for score in (*fit.evaluation.scores, *fit.linear.scores):
         assert score.name in cells
-        assert str(score) in cells
+        assert score.with_interval() in cells
 
 
 def test_every_section_and_drawing_that_belongs_to_the_task_is_there(written):
@@ -185,7 +185,7 @@ def test_the_network_alone_has_its_scores(tmp_path):
     write_report(tmp_path / "page.html", fit)
     text = " ".join(parsed((tmp_path / "page.html").read_text()).text)
     assert "linear model" not in text
-    assert all(str(score) in text for score in fit.evaluation.scores)
+    assert all(score.with_interval() in text for score in fit.evaluation.scores)
 
 
 def test_calibration_counts_every_row_once_and_in_its_tenth():

@@ -1,6 +1,7 @@
 """The trace page: its mathematics against Python's, in Node or a browser, and what it does, in a browser."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -16,9 +17,11 @@ import chainrule as cr
 from chainrule.architecture import ACTIVATIONS
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.report import write_trace
-from chainrule.report.trace_page import FORMULAS, _has_formula, page_data
+from chainrule.report.trace_page import page_data
 
-MATH = files("chainrule.report") / "templates" / "trace_math.js"
+SCRIPTS = [
+    files("chainrule.report") / "templates" / name for name in ("trace_likelihoods.js", "trace_math.js")
+]
 PAGE_ITSELF = 1_000_000  # bytes, beside 1.4 times those of the weights
 
 
@@ -26,17 +29,21 @@ PAGE_ITSELF = 1_000_000  # bytes, beside 1.4 times those of the weights
 def javascript(request):
     """Evaluate an expression of traceMath and `given`, in Node where it is there, else in the browser."""
     node = shutil.which("node")
-    source = MATH.read_text(encoding="utf-8")
+    source = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
+
+    # JSON has no infinity: it comes as the text "Infinity"
+    infinite = "(key, value) => (value === Infinity || value === -Infinity ? `${value}` : value)"
 
     def in_node(expression, given):
-        program = f"{source}\nconst given = {json.dumps(given)}; console.log(JSON.stringify({expression}))"
+        shown = f"JSON.stringify({expression}, {infinite})"
+        program = f"{source}\nconst given = {json.dumps(given)}; console.log({shown})"
         done = subprocess.run([node, "-"], input=program, check=True, capture_output=True, text=True)
         return json.loads(done.stdout)
 
     def in_browser(expression, given):
         page = request.getfixturevalue("browser").new_page()
         page.add_script_tag(content=source)
-        result = page.evaluate(f"(given) => JSON.stringify({expression})", given)
+        result = page.evaluate(f"(given) => JSON.stringify({expression}, {infinite})", given)
         page.close()
         return json.loads(result)
 
@@ -60,21 +67,13 @@ def test_an_activation_and_its_slope_are_pythons(javascript, name):
     np.testing.assert_allclose(slope, ACTIVATIONS[name].derivative(s, expected), rtol=1e-11, atol=1e-15)
 
 
-def test_the_page_has_the_likelihoods_that_it_says(javascript):
-    assert set(javascript("Object.keys(traceMath.LIKELIHOODS)", None)) == set(FORMULAS) <= set(LIKELIHOODS)
-
-
-def covered(make_likelihood, cases):
-    """The cases of the tests' likelihoods that the page has a formula of."""
-    return [name for name in cases if _has_formula(make_likelihood(name))]
+def test_the_page_has_each_likelihood(javascript):
+    assert set(javascript("Object.keys(traceLikelihoods.LIKELIHOODS)", None)) == set(LIKELIHOODS)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_each_likelihood_of_the_page_is_pythons(javascript, make_problem, make_likelihood, cases, outputs):
-    cases = covered(make_likelihood, cases)
-    assert {name.partition("/")[0] for name in cases} == set(FORMULAS)
-    for name in cases:
-        agrees_with_python(javascript, make_problem(name, outputs=outputs, n_rows=40))
+def test_each_likelihood_is_pythons(javascript, make_problem, case, outputs):
+    agrees_with_python(javascript, make_problem(case, outputs=outputs, n_rows=40))
 
 
 def agrees_with_python(javascript, problem):
@@ -84,7 +83,7 @@ def agrees_with_python(javascript, problem):
     y = problem.y.astype(float)
     loss, minus_e = likelihood.loss_and_gradient(z, y)
     found = javascript(
-        "given.rows.map(([z, y]) => { const top = traceMath.LIKELIHOODS[given.name](given.settings); "
+        "given.rows.map(([z, y]) => { const top = traceLikelihoods.LIKELIHOODS[given.name](given.settings); "
         "return [top.mean(z), top.loss(z, y), top.minusE(z, y)]; })",
         {
             "name": likelihood.name,
@@ -92,10 +91,49 @@ def agrees_with_python(javascript, problem):
             "rows": list(zip(z.tolist(), y.tolist(), strict=True)),
         },
     )
-    means, losses, gradients = zip(*found, strict=True)
+    means, losses, gradients = (np.array(part, dtype=float) for part in zip(*found, strict=True))
     np.testing.assert_allclose(means, likelihood.mean(s, z[0, likelihood.n_logits :]), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(losses, loss, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(gradients, minus_e, rtol=1e-11, atol=1e-13)
+
+
+def test_every_likelihood_above_every_activation_runs_as_python_does(javascript, make_problem, cases):
+    given, expected = [], []
+    for name in cases:
+        for activation in ACTIVATIONS:
+            problem = make_problem(
+                name, (cr.Dense(4, activation), cr.Dense(3, activation)), outputs=2, n_rows=1
+            )
+            n_locations, row = problem.network.likelihood.n_locations, problem.y[0]
+            y = row if len(row) > 1 else row[0]
+            traced = cr.trace(
+                problem.network, problem.X[0], y, theta=problem.theta, offset=0.3 * np.ones(n_locations)
+            )
+            given.append(page_data(traced))
+            results = [traced.logits, traced.prediction, [traced.loss], traced.minus_e, traced.gradient_x]
+            expected.append(np.concatenate([*results, traced.layers[-1].gradient_inputs, traced.theta_after]))
+    program = """given.map((data) => {
+      const bytes = Uint8Array.from(atob(data.theta), (character) => character.charCodeAt(0));
+      const theta = new Float64Array(bytes.buffer);
+      let start = 0;
+      const layers = data.layers.map((layer) => {
+        const placed = { ...layer, start };
+        start += layer.units * layer.inputs + (layer.bias ? layer.units : 0);
+        return placed;
+      });
+      const x = data.columns.map(({ cell }) => cell);
+      const top = traceLikelihoods.LIKELIHOODS[data.likelihood](data.settings);
+      const result = traceMath.run(layers, theta, x, data.offset, top, data.target.y, null);
+      const { logits, prediction, loss, minusE, states } = result;
+      const after = [...traceMath.descend(layers, theta, result, data.learning_rate)];
+      const below = [...states[0].gradientInputs, ...states.at(-1).gradientInputs];
+      return [...logits, ...prediction, loss, ...minusE, ...below, ...after];
+    })"""
+    found = javascript(program, given)
+    for values, wanted, case in zip(
+        found, expected, [(a, b) for a in cases for b in ACTIVATIONS], strict=True
+    ):
+        np.testing.assert_allclose(values, wanted, rtol=1e-10, atol=1e-12, err_msg=str(case))
 
 
 def test_the_page_encodes_every_cell_as_the_encoder_does(javascript, regressor, homes, price):
@@ -190,7 +228,10 @@ def expected_steps(traced):
     yield [np.array(norms)]
 
 
-@pytest.mark.parametrize("likelihood", ["normal", "student_t/learned", "categorical", "ordinal", "own"])
+@pytest.mark.parametrize(
+    "likelihood",
+    ["normal", "student_t/learned", "categorical/smoothed", "ordinal", "quantile", "weibull/network", "own"],
+)
 def test_each_step_shows_the_numbers_that_python_computed(open_trace, make_problem, likelihood):
     if likelihood == "own":
         net = cr.Network(4, [cr.Dense(3, "elu")], likelihood=Laplace())
@@ -213,6 +254,115 @@ def test_each_step_shows_the_numbers_that_python_computed(open_trace, make_probl
     assert numbers == {"N13"}
 
 
+# MathML as an expression of Python: what stands beside each other is multiplied.
+AS_PYTHON = """
+function asPython(node) {
+  const tag = node.tagName;
+  if (["mi", "mn", "mo"].includes(tag)) return node.textContent.replaceAll("−", "-").replace("·", "*");
+  const children = [...node.children];
+  if (tag === "mfrac") return `((${asPython(children[0])})/(${asPython(children[1])}))`;
+  if (tag === "msup" && children[0].textContent === "e") return `(exp(${asPython(children[1])}))`;
+  if (tag === "msup") return `((${asPython(children[0])})**(${asPython(children[1])}))`;
+  if (tag === "msub") return "index";
+  if (children[0]?.textContent === "|") return `(abs(${inARow(children.slice(1, -1))}))`;
+  return inARow(children);
+}
+const FUNCTIONS = ["log", "sigmoid", "sign", "min", "max", "Γ"];
+function inARow(nodes) {
+  let written = "";
+  for (const node of nodes) {
+    const next = asPython(node).trim(), last = written.match(/[^ ]+$/)?.[0] ?? "";
+    const isFunction = FUNCTIONS.includes(last);
+    const times = written && !isFunction && /[\\w.)]$/.test(written) && /^[\\w.(Γ]/.test(next);
+    written += (times ? " * " : " ") + (isFunction && !next.startsWith("(") ? `(${next})` : next);
+  }
+  return written;
+}
+function written(data, row) {
+  const { likelihood, equation, settings } = data;
+  const shown = (value) => `${value}`.replace("-", "−");
+  const sides = ([, math]) => {
+    const parts = [[]];
+    for (const node of math.firstChild.children) {
+      if (node.textContent === "=") parts.push([]);
+      else parts.at(-1).push(node);
+    }
+    return [math.textContent, ...parts.slice(1).map(inARow)];
+  };
+  const equations = (kind) => traceTop.equations(kind, likelihood, equation, settings, row, shown);
+  return Object.fromEntries(["yhat", "loss", "minusE"].map((kind) => [kind, equations(kind).map(sides)]));
+}
+"""
+MEANING = {
+    "exp": np.exp,
+    "log": np.log,
+    "sigmoid": lambda s: 1 / (1 + np.exp(-s)),
+    "sign": np.sign,
+    "Γ": math.gamma,
+    "abs": abs,
+    "min": min,
+    "max": max,
+}
+
+
+@pytest.fixture
+def top_equations(browser):
+    """What the page writes at the top for a trace: by step, the text of each equation and its sides."""
+    page = browser.new_page()
+    for name in ("trace_likelihoods.js", "trace_equations.js", "trace_top.js"):
+        page.add_script_tag(path=str(files("chainrule.report") / "templates" / name))
+    page.add_script_tag(content=AS_PYTHON)
+
+    def written(traced, k=0):
+        row = {
+            "z": [*traced.logits.tolist(), *traced.scales.tolist()],
+            "y": page_data(traced)["target"]["y"],
+            "prediction": traced.prediction.tolist(),
+            "loss": traced.loss,
+            "minusE": traced.minus_e.tolist(),
+            "k": k,
+        }
+        return page.evaluate("([data, row]) => written(data, row)", [page_data(traced), row])
+
+    yield written
+    page.close()
+
+
+# Steps that are shown in symbols alone: the mean through quantiles, what adds up over classes or levels.
+IN_SYMBOLS = {
+    ("quantile", "yhat"),
+    ("quantile", "minusE"),
+    ("ordinal", "yhat"),
+    ("categorical/smoothed", "loss"),
+    ("categorical/smoothed", "minusE"),
+}
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_each_equation_of_the_top_with_this_rows_numbers_is_true(top_equations, make_problem, cases, outputs):
+    for name in cases:
+        problem = make_problem(name, outputs=outputs, n_rows=1)
+        y = problem.y[0] if problem.y.shape[1] > 1 else problem.y[0, 0]
+        traced = cr.trace(problem.network, problem.X[0], y, theta=problem.theta)
+        several = outputs > 1 and problem.y.shape[1] > 1 and not name.startswith("weibull")
+        for k in range(len(traced.logits)):
+            for kind, equations in top_equations(traced, k).items():
+                assert not any(re.search(r"NaN|undefined|null|\[object", text) for text, *_ in equations), (
+                    name,
+                    kind,
+                )
+                *_, (text, right, *result) = equations
+                in_symbols = (name, kind) in IN_SYMBOLS or (name.split("/")[0], kind) in IN_SYMBOLS
+                log_gamma = (
+                    name.endswith("network") and name.startswith(("gamma", "negative")) and k >= outputs
+                )
+                if in_symbols or (several and kind == "loss") or (log_gamma and kind == "minusE"):
+                    continue
+                assert eval(right, MEANING) == pytest.approx(float(result[-1]), rel=1e-9), (name, text)
+                wanted = {"yhat": traced.prediction, "loss": [traced.loss], "minusE": traced.minus_e}[kind]
+                assert float(result[-1].replace(" ", "")) in np.asarray(wanted), (name, text)
+
+
 def test_a_missing_target_of_several_counts_for_nothing(open_trace):
     net = cr.Network(2, likelihood=cr.likelihoods.Normal(n_outputs=2))
     traced = cr.trace(net, [0.4, -1.0], [np.nan, 0.7], theta=np.arange(6.0))
@@ -229,7 +379,7 @@ def test_each_step_carries_the_number_of_its_equation(open_trace, make_problem):
         seen.append(page.locator("#stage-equations .n").all_inner_texts())
         if page.is_enabled("#next"):
             page.click("#next")
-    up, top = [[""], ["N1", "N2"], ["N1", "N2"], ["N1"]], [["N7"]] * 3
+    up, top = [[""], ["N1", "N2"], ["N1", "N2"], ["N1"]], [["N7", ""]] * 3  # in symbols and with numbers
     down = [["N9"], ["N11", "N12"], ["N10"], ["N9"], ["N11"], ["N10"], ["N9"], ["N11", "N12"], ["N10"]]
     assert seen == [*up, *top, *down, ["N13"]]
 
@@ -374,7 +524,7 @@ def test_all_of_it_works_from_the_keyboard(open_trace, regressor, homes, price):
     assert "looked-at" in page.get_attribute(f'.unit[data-layer="1"][data-unit="{focused[1]}"]', "class")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (400, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "dark"), (400, "light")])
 def test_no_rule_of_accessibility_is_broken_and_nothing_sticks_out(
     open_trace, classifier, homes, width, scheme
 ):
@@ -397,7 +547,7 @@ def test_names_and_values_stay_text(open_trace, classifier, homes, tmp_path):
     assert page.locator("#columns img").count() == page.locator("script[src]").count() == 0
     assert homes.columns[2] in page.inner_text("#columns")
     text = (tmp_path / "trace.html").read_text(encoding="utf-8")
-    assert text.count("<script") == 7  # the data and the six parts of the page
+    assert text.count("<script") == 9  # the data and the eight parts of the page
 
 
 def test_a_wide_table_with_many_classes_and_a_wide_layer_stays_usable_and_small(open_trace, tmp_path):

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.training import EpochRecord, History
+from chainrule.training import EpochRecord, GradientRecord, History
 
 
 def records(n_epochs, **given):
@@ -32,6 +32,14 @@ HISTORIES = {
     "L-BFGS": History("native", 1, "loss", [EpochRecord(1, 0.5, 0.25, None, 0.1)], 1, "converged"),
     "not finite": History(
         "native", 4, "loss", [EpochRecord(1, 0.5, math.inf, 0.1, 0.1, {"r2": 1.0}, {"r2": 0.5})], 0, "time"
+    ),
+    "gradients": History(
+        "native",
+        1,
+        "loss",
+        records(3, validation_loss=None),
+        3,
+        gradients=[GradientRecord(1, (0.5, 0.25)), GradientRecord(3, (0.1 + 0.2, math.inf))],
     ),
     "no epoch": History("native", 1, "loss", [], 0, "interrupt"),
 }

@@ -11,6 +11,7 @@ from chainrule.cli import console
 from chainrule.cli.files import ENDINGS, as_csv, read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
+from chainrule.report import KnownRows
 from chainrule.report import evaluate as score
 
 
@@ -34,17 +35,23 @@ def predict(model_path: Path, data: Path, out: Path | None, coverage: float | No
 def evaluate(model_path: Path, data: Path) -> None:
     """Do ``chainrule evaluate``."""
     model = load_model(model_path)
+    rows = rows_with_target(model, model_path, data)
+    evaluation = score(model, rows.inputs, rows.target, **rows.given)
+    console.say_table(
+        f"{rows.target.column_names[0]}: scores on {len(evaluation.actual):,} rows of {data.name}",
+        ("", model_path.name),
+        [(each.name, str(each)) for each in evaluation.scores],
+    )
+
+
+def rows_with_target(model: Any, model_path: Path, data: Path) -> KnownRows:
+    """Read a table and find in it what the model was fitted on, by the names of the columns."""
     target = target_of(model, model_path)
     table = read_table(data, text_columns(model))
     targets = [name for name in (target, model.event_name_) if name is not None]
     require_columns(table, targets, str(data))
     given = given_beside(model, table, str(data))
-    evaluation = score(model, inputs_of(model, table, str(data)), table.select(targets), **given)
-    console.say_table(
-        f"{target}: scores on {len(evaluation.actual):,} rows of {data.name}",
-        ("", model_path.name),
-        [(each.name, str(each)) for each in evaluation.scores],
-    )
+    return KnownRows(inputs_of(model, table, str(data)), table.select(targets), given)
 
 
 def target_of(model: Any, path: Path) -> str:

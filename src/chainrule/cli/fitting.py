@@ -18,7 +18,7 @@ from chainrule.estimators import TabularClassifier, TabularRegressor
 from chainrule.estimators.choice import FOR_CLASSES
 from chainrule.estimators.targets import read_numbers, read_target
 from chainrule.likelihoods import Poisson, exposure_offset
-from chainrule.report import Evaluation, Fit, evaluate, write_report
+from chainrule.report import Evaluation, Fit, KnownRows, evaluate, write_report
 from chainrule.tables import task_of_target
 from chainrule.training import split_validation
 
@@ -214,7 +214,13 @@ def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs:
 
 def evaluate_on(table: pa.Table, model: Any, job: Job) -> Evaluation:
     """Return the scores of a model on a table that has the target too."""
-    return evaluate(model, job.inputs(table), table.select(job.targets), **job.given(table))
+    rows = known_rows(table, job)
+    return evaluate(model, rows.inputs, rows.target, **rows.given)
+
+
+def known_rows(table: pa.Table, job: Job) -> KnownRows:
+    """Return the rows of a table with their target, as the model takes them."""
+    return KnownRows(job.inputs(table), table.select(job.targets), job.given(table))
 
 
 def how_rows_were_held_out(split: Split) -> str:
@@ -239,6 +245,7 @@ def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[st
         split=how_rows_were_held_out(split),
         evaluation=fitted.evaluation,
         linear=fitted.linear,
+        rows=None if split.test is None else known_rows(split.test, job),
         command=shlex.join(["chainrule", *sys.argv[1:]]),
         next_steps=tuple(next_steps),
     )

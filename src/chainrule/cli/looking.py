@@ -11,8 +11,8 @@ import numpy as np
 import chainrule
 from chainrule import model_file
 from chainrule.cli import console
-from chainrule.cli.applying import inputs_of, load_model, target_of, text_columns
-from chainrule.cli.files import read_table, require_columns, require_writable
+from chainrule.cli.applying import load_model, rows_with_target
+from chainrule.cli.files import require_writable
 from chainrule.errors import InputError
 from chainrule.inspection import layer_rows
 from chainrule.report import Fit, evaluate, write_report, write_trace
@@ -29,23 +29,27 @@ def trace(
     if html is not None:
         require_writable(html, PAGE_ENDINGS)
     model = load_model(model_path)
-    target = target_of(model, model_path)
-    table = read_table(data, text_columns(model))
-    require_columns(table, [target], str(data))
-    inputs = inputs_of(model, table, str(data))
-    if row >= table.num_rows:
+    rows = rows_with_target(model, model_path, data)
+    n_rows = rows.inputs.num_rows
+    if row >= n_rows:
         raise InputError(
-            f"--row {row} does not exist: {data} has {table.num_rows:,} rows, "
-            f"so give 0 to {table.num_rows - 1}."
+            f"--row {row} does not exist: {data} has {n_rows:,} rows, so give 0 to {n_rows - 1}."
         )
-    value = table[target][row].as_py()
-    if value is None:
-        raise InputError(
-            f"row {row} of {data} has no {target}: a trace needs the target, so take another row."
-        )
+    (named,) = rows.target.slice(row, 1).to_pylist()
+    gone = next((name for name, value in named.items() if value is None), None)
+    if gone is not None:
+        raise InputError(f"row {row} of {data} has no {gone}: a trace needs the target, so take another row.")
+    values = list(named.values())
     if hasattr(model, "classes_"):  # a class may be text in one file and a number in another
-        value = model.classes_[class_numbers(np.array([value]), model.classes_)[0]]
-    traced = chainrule.trace(model, inputs.slice(row, 1), value, member=member, learning_rate=learning_rate)
+        values = [model.classes_[class_numbers(np.array(values), model.classes_)[0]]]
+    traced = chainrule.trace(
+        model,
+        rows.inputs.slice(row, 1),
+        values[0] if len(values) == 1 else values,
+        member=member,
+        learning_rate=learning_rate,
+        **{what: table.slice(row, 1) for what, table in rows.given.items()},
+    )
     console.say(str(traced))
     if html is not None:
         write_trace(html, traced)
@@ -57,19 +61,17 @@ def report(model_path: Path, data: Path, html: Path | None) -> None:
     html = html or Path(f"{model_path.stem}-report.html")
     require_writable(html, PAGE_ENDINGS)
     model = load_model(model_path)
-    target = target_of(model, model_path)
-    table = read_table(data, text_columns(model))
-    require_columns(table, [target], str(data))
-    rows = inputs_of(model, table, str(data)), table.select([target])
+    rows = rows_with_target(model, model_path, data)
+    n_rows = rows.inputs.num_rows
     page = Fit(
         model,
-        target=target,
+        target=rows.target.column_names[0],
         data=data.name,
         n_train=model.n_rows_,
-        n_test=table.num_rows,
-        split=f"The scores are those of all {table.num_rows:,} rows of {data.name}. Whether the model has "
+        n_test=n_rows,
+        split=f"The scores are those of all {n_rows:,} rows of {data.name}. Whether the model has "
         "learned from some of them, its file does not say.",
-        evaluation=evaluate(model, *rows),
+        evaluation=evaluate(model, rows.inputs, rows.target, **rows.given),
         held_out=False,
         rows=rows,
         command=shlex.join(["chainrule", *sys.argv[1:]]),

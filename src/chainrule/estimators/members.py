@@ -15,7 +15,8 @@ from chainrule.engine.native import usable_threads
 from chainrule.estimators.greedy import greedy_counts
 from chainrule.estimators.rows import Part, initial_parameters
 from chainrule.network import Network
-from chainrule.training import History, Metric, Training, train
+from chainrule.optimization import LBFGS
+from chainrule.training import Callback, GradientNorms, History, Metric, Training, train
 from chainrule.training.batches import Data, Rows
 
 Array = NDArray[np.floating[Any]]
@@ -222,7 +223,10 @@ class Plan:
         )
         # its own network: engines keep memory for their caller
         network = Network(kind.network.n_inputs, kind.network.hidden, likelihood=kind.network.likelihood)
-        callbacks = [] if stop is None else [lambda _: stop.is_set()]
+        watch = GradientNorms(*data, epochs=_epochs(settings))
+        callbacks: list[Callback] = [watch]
+        if stop is not None:
+            callbacks.append(lambda _: stop.is_set())
         result = train(
             network,
             initial_parameters(network, data, settings.seed),
@@ -234,6 +238,7 @@ class Plan:
         )
         if result.stopped_by == "callback":
             result.history.stopped_by = "interrupt"
+        result.history.gradients = watch.records
         network, theta = kind.widened(result.theta, self.data.X.shape[1])
         return Trained(job, Member(network, theta, result.history))
 
@@ -336,3 +341,9 @@ def stopped_by(found: Sequence[Trained | None]) -> str:
     if met is not None:
         return met
     return reasons[0] if None not in found else "time"
+
+
+def _epochs(settings: Training) -> int:
+    """Return how many epochs there are at most; with `LBFGS` they are its iterations."""
+    optimizer = settings.optimizer
+    return optimizer.max_iterations if isinstance(optimizer, LBFGS) else settings.epochs

@@ -50,14 +50,17 @@ class Moved:
         offset = self.offset if self.offset.ndim == y.ndim else self.offset.reshape(len(y), -1)[:, :1]
         return y - (offset[:, 0] if y.ndim == 1 and offset.ndim == 2 else offset)
 
-    def logits(self, network: Network, target: Any, n_rows: int) -> Array | None:
-        """Return what is added to the logits, (n_rows, n_logits), or None; raise InputError for bad rows."""
+    def logits(self, network: Network, target: Any, n_rows: int, dtype: str = "float32") -> Array | None:
+        """Return what is added to the logits, (n_rows, n_logits), or None; raise InputError for bad rows.
+
+        ``target`` knows the scale of the numbers; None where they are on the network's own.
+        """
         offset = self.offset
         if self.exposure is not None:
             offset = exposure_offset(network.likelihood, self.exposure, n_rows)
-        elif offset is not None:
+        elif offset is not None and target is not None:
             offset = target.offset(offset)
-        return network._checked_offset(offset, n_rows, np.dtype(np.float32))
+        return network._checked_offset(offset, n_rows, np.dtype(dtype))
 
 
 class Part(NamedTuple):

@@ -4,15 +4,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
+from chainrule.estimators.rows import Moved
 from chainrule.estimators.targets import read_target
+from chainrule.inspection.rows import MemberOf, members_of
 from chainrule.network import Network
 
 Array = NDArray[np.floating[Any]]
+
+CHUNK = 4096  # rows that go down at once
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,9 @@ class EncodedRows:
 
     Parameters
     ----------
-    network, theta : Network and (n_parameters,)
+    network : Network
+        The first member's; what is said of its likelihood and its inputs holds of all.
+    members : list of MemberOf
         What the model learnt.
     X : (n_rows, n_inputs), in the dtype of θ
         The rows, encoded.
@@ -31,24 +38,57 @@ class EncodedRows:
         Each column that has inputs, and which columns of X they are.
     model : NetworkEstimator
         The model.
+    offset : (n_rows, n_logits) or None
+        What is added to the logits.
     """
 
     network: Network
-    theta: Array
+    members: list[MemberOf]
     X: Array
     y: NDArray[Any]
     columns: tuple[tuple[str, slice], ...]
     model: NetworkEstimator
+    offset: Array | None = None
 
     def loss(self, X: Array) -> float:
         """Return the mean loss of the targets with other rows, of a model's members together."""
-        scales = self.model._scales() if hasattr(self.model, "_scales") else self.network.scales(self.theta)
-        likelihood = self.network.likelihood
-        top = likelihood.extended(self.model._logits(X).astype(np.float64), scales)
-        return float(likelihood.loss_and_gradient(top, self.y)[0].mean())
+        return float(self._top(X)[0].mean())
+
+    def _top(self, X: Array) -> tuple[Array, Array]:
+        """Return the loss of each row and its derivative by the mean of the members' logits, in float64."""
+        model, network = self.model, self.network
+        scales = model._scales() if hasattr(model, "_scales") else network.scales(self.members[0].theta)
+        logits = model._logits(X).astype(np.float64)
+        if self.offset is not None:
+            logits += self.offset
+        losses, by_top = network.likelihood.loss_and_gradient(
+            network.likelihood.extended(logits, scales), self.y
+        )
+        return losses, by_top[:, : network.n_logits]
+
+    def input_gradients(self) -> Array:
+        """Return ∂loss/∂x of each row's own loss, (n_rows, n_inputs), down through every member (N9, N10)."""
+        minus_e = self._top(self.X)[1].astype(self.X.dtype)
+        whole = sum(weight for _, _, weight in self.members)
+        total = np.zeros_like(self.X)
+        for network, theta, weight in self.members:
+            functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
+            parameters, share = network.unpack(theta), self.X.dtype.type(weight / whole)
+            for start in range(0, len(self.X), CHUNK):
+                some = slice(start, start + CHUNK)
+                states = equations.forward(self.X[some], parameters, functions)
+                G: Array = share * minus_e[some]
+                for state, (w, _), function in reversed(
+                    list(zip(states, parameters, functions, strict=True))
+                ):
+                    G = equations.gradient_of_inputs(equations.error_signal(G, state, function), w)
+                total[some] += G
+        return total
 
 
-def encoded_rows(model: Any, X: Any, y: Any) -> EncodedRows:
+def encoded_rows(
+    model: Any, X: Any, y: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+) -> EncodedRows:
     """Return rows and targets as the model's network sees them; raise InputError where they are unusable."""
     if not isinstance(model, NetworkEstimator):
         raise InputError(
@@ -58,14 +98,15 @@ def encoded_rows(model: Any, X: Any, y: Any) -> EncodedRows:
     check_is_fitted(model, "theta_")
     values, _ = read_target(y)
     target = getattr(model, "target_", None)
-    network, theta = model.network_, model.theta_
+    network, members = model.network_, members_of(model)
+    dtype = members[0].theta.dtype
     encoder = getattr(model, "encoder_", None)
     if encoder is not None:
-        rows = encoder.transform(X, dtype=str(theta.dtype))
+        rows = encoder.transform(X, dtype=str(dtype))
         names = [column.name for column in encoder.columns]
         counts = [len(inputs) for inputs in encoder.inputs_by_column]
     else:
-        rows = validate_data(model, X, dtype=theta.dtype, order="C", reset=False)
+        rows = validate_data(model, X, dtype=dtype, order="C", reset=False)
         names = [str(name) for name in getattr(model, "feature_names_in_", ())] or [
             f"x{k}" for k in range(rows.shape[1])
         ]
@@ -75,4 +116,5 @@ def encoded_rows(model: Any, X: Any, y: Any) -> EncodedRows:
     columns = tuple(
         (name, slice(end - count, end)) for name, count, end in zip(names, counts, ends, strict=True) if count
     )
-    return EncodedRows(network, theta, np.ascontiguousarray(rows), prepared, columns, model)
+    moved = Moved.read(offset, exposure).logits(network, target, len(rows))
+    return EncodedRows(network, members, np.ascontiguousarray(rows), prepared, columns, model, moved)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.errors import InputError
 from chainrule.inspection.batch import encoded_rows
+from chainrule.inspection.rows import require_member
 from chainrule.optimization import Penalty
 
 Array = NDArray[np.floating[Any]]
@@ -29,7 +30,7 @@ class LayerHealth:
     number : int
         l, from 1.
     activation : str
-        The name of r_l.
+        The name of r_l; "identity" at the top.
     units : int
         d_l.
     delta : float
@@ -43,6 +44,8 @@ class LayerHealth:
     saturated : float
         The share of unit and row in which a sigmoid or tanh has less than a hundredth of its largest slope;
         0 for other activations.
+    is_top : bool
+        Whether it is the top layer, whose units are the logits.
     """
 
     number: int
@@ -53,9 +56,18 @@ class LayerHealth:
     weight: float
     dead: int
     saturated: float
+    is_top: bool = False
 
 
-def health(model: Any, X: Any, y: ArrayLike) -> tuple[LayerHealth, ...]:
+def health(
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    member: int = 0,
+    offset: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
+) -> tuple[LayerHealth, ...]:
     """Return how the gradient of the loss flows through a fitted model's network.
 
     At most 1000 rows are looked at, evenly spaced; without dropout and penalty.
@@ -63,11 +75,15 @@ def health(model: Any, X: Any, y: ArrayLike) -> tuple[LayerHealth, ...]:
     Parameters
     ----------
     model : MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
-        Fitted; of several members the first is looked at.
+        Fitted.
     X : table or array_like, (n_rows, n_columns)
         The rows, as `predict` takes them.
     y : array_like, (n_rows,) or (n_rows, n_outputs)
         Their targets.
+    member : int, default 0
+        Which member is looked at, of a model that has several.
+    offset, exposure : array_like, optional
+        As in the fit.
 
     Returns
     -------
@@ -88,16 +104,22 @@ def health(model: Any, X: Any, y: ArrayLike) -> tuple[LayerHealth, ...]:
     >>> [(layer.number, layer.units, layer.dead) for layer in health(model, X, X[:, 0])]
     [(1, 8, 0), (2, 1, 0)]
     """
-    rows = encoded_rows(model, X, y)
+    rows = encoded_rows(model, X, y, offset, exposure)
+    require_member(member, len(rows.members))
     some = np.linspace(0, len(rows.X) - 1, min(len(rows.X), MOST_ROWS)).round().astype(int)
-    network, x, target = rows.network, rows.X[some].astype(np.float64), rows.y[some]
+    network, its_theta, _ = rows.members[member]
+    x, target = rows.X[some].astype(np.float64), rows.y[some]
     engine = network.engine("reference")
-    theta = rows.theta.astype(np.float64)
+    theta = its_theta.astype(np.float64)
+    moved = None if rows.offset is None else rows.offset[some]
     parameters = network.unpack(theta)
-    gradients = network.unpack(engine.loss_and_gradient(theta, x, target, None, Penalty(), None)[1])
+    gradients = network.unpack(
+        engine.loss_and_gradient(theta, x, target, None, Penalty(), None, offset=moved)[1]
+    )
     functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
     states = equations.forward(x, parameters, functions)
-    top = network.likelihood.extended(states[-1].H, network.scales(theta))  # N14
+    logits = states[-1].H if moved is None else states[-1].H + moved
+    top = network.likelihood.extended(logits, network.scales(theta))  # N14
     minus_e = network.likelihood.loss_and_gradient(top, target)[1][:, : network.n_logits]
     if not np.isfinite(minus_e).all():
         raise InputError("The loss of some rows is not finite: there is no gradient to look at.")
@@ -118,6 +140,7 @@ def health(model: Any, X: Any, y: ArrayLike) -> tuple[LayerHealth, ...]:
                 weight=float(np.linalg.norm(weight)),
                 dead=int((slope == 0).all(axis=0).sum()),
                 saturated=float(flat.mean()),
+                is_top=level == len(states) - 1,
             )
         )
         G = equations.gradient_of_inputs(delta, weight)  # N10

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.errors import InputError
 from chainrule.inspection.batch import EncodedRows, encoded_rows
 from chainrule.network import require_finite
-from chainrule.optimization import Penalty
 
 Array = NDArray[np.floating[Any]]
 Method = Literal["permutation", "gradient"]
@@ -60,6 +59,8 @@ def column_importances(
     method: Method = "permutation",
     n_repeats: int = 5,
     random_state: int = 0,
+    offset: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
 ) -> Importances:
     """Return how much the loss of these rows rests on each column.
 
@@ -74,12 +75,13 @@ def column_importances(
     method : {"permutation", "gradient"}, default "permutation"
         "permutation": by how much the mean loss grows when the column's cells change places among the rows
         (Breiman, 2001, "Random Forests"). "gradient": the mean over the rows of ‖∂loss/∂x_c‖, x_c being the
-        inputs that the column became (N10), of the first member; it says how the loss answers to a small
-        change.
+        inputs that the column became (N10); it says how the loss answers to a small change.
     n_repeats : int, default 5
         How often each column is permuted.
     random_state : int, default 0
         The seed of the permutations.
+    offset, exposure : array_like, optional
+        As in the fit.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def column_importances(
         raise InputError(f"method={method!r}: choose 'permutation' or 'gradient'.")
     if not isinstance(n_repeats, int | np.integer) or n_repeats < 1:
         raise InputError(f"n_repeats={n_repeats!r}: it must be a whole number of at least 1.")
-    rows = encoded_rows(model, X, y)
+    rows = encoded_rows(model, X, y, offset, exposure)
     loss = rows.loss(rows.X)
     names = tuple(name for name, _ in rows.columns)
     values = (
@@ -129,8 +131,5 @@ def _by_permutation(rows: EncodedRows, loss: float, n_repeats: int, random_state
 
 
 def _by_gradient(rows: EncodedRows) -> NDArray[np.float64]:
-    G = np.empty_like(rows.X)
-    engine = rows.network.engine()
-    engine.loss_and_gradient(rows.theta, rows.X, rows.y, None, Penalty(), None, G)
-    G = G.astype(np.float64) * len(G)  # ∂loss/∂X is of the mean: each row's own is n times as large
+    G = rows.input_gradients().astype(np.float64)
     return np.array([[np.linalg.norm(G[:, inputs], axis=1).mean()] for _, inputs in rows.columns])

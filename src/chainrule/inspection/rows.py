@@ -1,8 +1,8 @@
 """One row as a network sees it: its columns by name, the inputs that they become, and its target."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
+from chainrule.estimators.rows import Moved
 from chainrule.estimators.targets import Classes, Scaling, read_target
 from chainrule.likelihoods import Categorical
 from chainrule.network import Network
@@ -93,6 +94,10 @@ class Row:
         The row.
     target : TargetOfRow
         Its target.
+    offset : (n_logits,), float64, or None
+        What is added to the logits; None where nothing is.
+    beside : tuple of (str, object) or None
+        What the offset came from: its name and what was given, such as ("exposure", 2.0).
     member, n_members : int
         Of a model with several members, whose predictions come from the mean of their logits, which one it
         is, from 0, and how many there are.
@@ -102,6 +107,8 @@ class Row:
     theta: Array
     columns: tuple[ColumnOfRow, ...]
     target: TargetOfRow
+    offset: Array | None = None
+    beside: tuple[str, Any] | None = None
     member: int = 0
     n_members: int = 1
 
@@ -116,20 +123,18 @@ class Row:
         return tuple(name for column in self.columns for name in column.input_names)
 
 
-def read_row(model: Any, row: Any, y: Any, theta: Array | None, member: int) -> Row:
+def read_row(
+    model: Any, row: Any, y: Any, theta: Array | None, member: int, offset: Any = None, exposure: Any = None
+) -> Row:
     """Return the row as the model's network sees it; raise InputError where it cannot be read."""
-    members = getattr(model, "members_", (model,))
-    if not isinstance(member, int | np.integer) or not 0 <= member < len(members):
-        raise InputError(
-            f"member={member!r}: there {'is one member, 0' if len(members) == 1 else f'are {len(members)}'}; "
-            f"give a whole number from 0 to {len(members) - 1}."
-        )
     if isinstance(model, Network):
+        require_member(member, 1)
         if theta is None:
             raise InputError(
                 "theta is missing: a Network holds no parameters; call trace(net, row, y, theta=theta)."
             )
-        return _row_of_network(model, model._checked_theta(theta), row, y)
+        read = _row_of_network(model, model._checked_theta(theta), row, y)
+        return replace(read, **_offset_of(model, None, offset, exposure))
     if not isinstance(model, NetworkEstimator):
         raise InputError(
             f"model is a {type(model).__name__}; trace takes a chainrule.Network, or a fitted MLPClassifier, "
@@ -138,12 +143,53 @@ def read_row(model: Any, row: Any, y: Any, theta: Array | None, member: int) -> 
     if theta is not None:
         raise InputError("theta is for a Network: a fitted model has its own.")
     check_is_fitted(model, "theta_")
+    members = members_of(model)
+    require_member(member, len(members))
     target = _target_of_model(model, y)
     columns = _encoded(model.encoder_, row) if hasattr(model, "encoder_") else _plain(model, row)
-    network, its_theta = model.network_, model.theta_
+    network, its_theta, _ = members[member]
+    read = Row(network, its_theta, columns, target, member=int(member), n_members=len(members))
+    return replace(read, **_offset_of(model.network_, model, offset, exposure))
+
+
+class MemberOf(NamedTuple):
+    """A network of a fitted model, its θ, and how much it counts for in the mean of the members' logits."""
+
+    network: Network
+    theta: Array
+    weight: float = 1.0
+
+
+def members_of(model: Any) -> list[MemberOf]:
+    """Return the members of a fitted model, one or several."""
     if hasattr(model, "members_"):
-        network, its_theta = members[member].network, members[member].theta
-    return Row(network, its_theta, columns, target, int(member), len(members))
+        return [MemberOf(member.network, member.theta, member.weight) for member in model.members_]
+    return [MemberOf(model.network_, model.theta_)]
+
+
+def require_member(member: Any, n_members: int) -> None:
+    """Raise unless there is such a member."""
+    if not isinstance(member, int | np.integer) or not 0 <= member < n_members:
+        raise InputError(
+            f"member={member!r}: there {'is one member, 0' if n_members == 1 else f'are {n_members}'}; "
+            f"give a whole number from 0 to {n_members - 1}."
+        )
+
+
+def _offset_of(network: Network, model: Any, offset: Any, exposure: Any) -> dict[str, Any]:
+    """Return the fields of a Row that say what is added to its logits, and where it came from."""
+    given = {
+        what: _one_target(value, what)
+        for what, value in (("offset", offset), ("exposure", exposure))
+        if value is not None
+    }
+    if not given:
+        return {}
+    moved = Moved.read(given.get("offset"), given.get("exposure"))
+    logits = moved.logits(network, getattr(model, "target_", None), 1, "float64")
+    ((what, value),) = given.items()
+    name = getattr(model, f"{what}_name_", None) or what
+    return {"offset": None if logits is None else logits[0], "beside": (name, _shown_target(value))}
 
 
 def _row_of_network(network: Network, theta: Array, row: Any, y: Any) -> Row:
@@ -248,13 +294,14 @@ def _require_one(n_rows: int) -> None:
         raise InputError(f"row has {n_rows} rows: a trace is of one row, such as table.iloc[[17]].")
 
 
-def _one_target(y: Any) -> NDArray[Any]:
-    """Return the target of the row as an array of one row."""
+def _one_target(y: Any, what: str = "y") -> NDArray[Any]:
+    """Return what the row has beside its columns as an array of one row."""
     values = np.asarray(y)
     if values.ndim == 0 or (values.ndim == 1 and len(values) > 1):
         values = values[None]
     if values.ndim > 2 or len(values) != 1:
-        raise InputError(f"y has the shape {np.shape(y)}: a trace needs the target of one row.")
+        needed = "the target" if what == "y" else f"the {what}"
+        raise InputError(f"{what} has the shape {np.shape(y)}: a trace needs {needed} of one row.")
     return values
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.errors import InputError
@@ -224,8 +224,11 @@ class Trace:
     def quantities(self) -> Iterator[Quantity]:
         """Yield every quantity in the order in which it is computed: forward, the top, backward, the step."""
         yield Quantity("", "x", "the row, encoded", self.x)
+        if self.row.beside is not None and self.row.offset is not None:
+            name, value = self.row.beside
+            yield Quantity("", "o", f"the offset, from {name} = {shown(value)}", self.row.offset)
         for layer in self.layers:
-            yield from _forward_lines(layer, self.layers[-1].number)
+            yield from _forward_lines(layer, self.layers[-1].number, moved=self.row.offset is not None)
         yield from self._top_lines()
         for layer in reversed(self.layers):
             yield from _backward_lines(layer, self.layers[-1].number)
@@ -306,6 +309,8 @@ def trace(
     theta: Array | None = None,
     member: int = 0,
     learning_rate: float | None = None,
+    offset: ArrayLike | None = None,
+    exposure: ArrayLike | None = None,
 ) -> Trace:
     """Return every quantity of the notes for one row: N1 to N13, with this row's numbers.
 
@@ -324,6 +329,11 @@ def trace(
     learning_rate : float, optional
         η of the step of descent, above 0. None: the largest of 1, 0.5, 0.2, 0.1, … that keeps at least a
         quarter of what the slope promises.
+    offset : number or array_like (n_outputs,), optional
+        What is added to the logits of the row, as in the fit.
+    exposure : number, optional
+        How long, or for how many, the row was counted, above 0: its log is an offset. For likelihoods whose
+        link is the log.
 
     Returns
     -------
@@ -357,9 +367,9 @@ def trace(
     """
     if learning_rate is not None and not 0 < learning_rate < np.inf:
         raise InputError(f"learning_rate={learning_rate!r}: it must be a finite number above 0, or None.")
-    read = read_row(model, row, y, theta, member)
+    read = read_row(model, row, y, theta, member, offset, exposure)
     network, start = read.network, read.theta.astype(np.float64)
-    layers, loss, by_scales = _pass(network, start, read.x, read.target.y)
+    layers, loss, by_scales = _pass(network, start, read)
     if not np.isfinite(loss):
         raise InputError(
             f"The loss of this row is {loss}: its logits are {values_in_short(layers[-1].h)}, "
@@ -390,16 +400,16 @@ def gradient_of_theta(layers: Sequence[LayerTrace], by_scales: Array) -> Array:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported by the caller
-def _pass(
-    network: Network, theta: Array, x: Array, y: NDArray[Any]
-) -> tuple[tuple[LayerTrace, ...], float, Array]:
+def _pass(network: Network, theta: Array, row: Row) -> tuple[tuple[LayerTrace, ...], float, Array]:
     """Go forward and back with one row; return its layers, its loss, and ∂loss by the learned scales."""
     parameters = network.architecture.unpack(theta)
     functions = [ACTIVATIONS[layer.activation] for layer in network.architecture.dense]
-    states = equations.forward(x[None], parameters, functions)  # N1, N2
+    states = list(equations.forward(row.x[None], parameters, functions))  # N1, N2
+    if row.offset is not None:  # the top layer's activation is the identity: its s and h are one
+        states[-1] = states[-1]._replace(S=states[-1].S + row.offset, H=states[-1].H + row.offset)
     likelihood = network.likelihood
     top = likelihood.extended(states[-1].H, network.architecture.scales(theta))  # N14
-    losses, by_top = likelihood.loss_and_gradient(top, y[None])  # N5 to N8, N15 to N24
+    losses, by_top = likelihood.loss_and_gradient(top, row.target.y[None])  # N5 to N8, N15 to N24
     layers: list[LayerTrace] = []
     delta_top = equations.top_error_signal(by_top, None)  # N9: the only row counts whole
     G, by_scales = np.split(delta_top, [network.n_logits], axis=1)
@@ -430,7 +440,8 @@ def _pass(
 
 @np.errstate(over="ignore", invalid="ignore")  # a step that is too long may overflow: it is not taken
 def _loss(network: Network, theta: Array, row: Row) -> float:
-    return network.engine("reference").loss(theta, row.x[None], row.target.y[None], None)
+    offset = None if row.offset is None else row.offset[None]
+    return network.engine("reference").loss(theta, row.x[None], row.target.y[None], None, offset)
 
 
 def _step_length(network: Network, theta: Array, g: Array, row: Row, loss: float) -> float:
@@ -443,11 +454,12 @@ def _step_length(network: Network, theta: Array, g: Array, row: Row, loss: float
     return etas[-1]
 
 
-def _forward_lines(layer: LayerTrace, top: int) -> Iterator[Quantity]:
+def _forward_lines(layer: LayerTrace, top: int, moved: bool) -> Iterator[Quantity]:
     n = layer.number
     bias = "" if layer.bias is None else f" + b_{n}"
     if n == top:
-        yield Quantity("N1", "s", f"w_{n} h_{n - 1}{bias}: the logits", layer.s)
+        offset = " + o" if moved else ""
+        yield Quantity("N1", "s", f"w_{n} h_{n - 1}{bias}{offset}: the logits".replace("h_0", "x"), layer.s)
         return
     yield Quantity("N1", f"s_{n}", f"w_{n} h_{n - 1}{bias}".replace("h_0", "x"), layer.s)
     yield Quantity("N2", f"h_{n}", f"{layer.activation}(s_{n})", layer.h)

@@ -3,12 +3,13 @@
 from os import PathLike
 from pathlib import Path
 
-from chainrule.report.evaluation import Evaluation, Score, evaluate
+from chainrule.report.evaluation import Evaluation, KnownRows, evaluate
 from chainrule.report.page import write_page
+from chainrule.report.scores import Score
 from chainrule.report.sections import Fit, sections_of
 from chainrule.report.trace_page import write_trace
 
-__all__ = ["Evaluation", "Fit", "Score", "evaluate", "write_report", "write_trace"]
+__all__ = ["Evaluation", "Fit", "KnownRows", "Score", "evaluate", "write_report", "write_trace"]
 
 
 def write_report(path: str | PathLike[str], fit: Fit) -> None:

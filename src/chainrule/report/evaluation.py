@@ -2,46 +2,39 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from chainrule.errors import InputError
+from chainrule.estimators.predictive import concordance, row_nll
 from chainrule.estimators.targets import read_target
+from chainrule.report.scores import (
+    Score,
+    classification_scores,
+    concordance_score,
+    mean_score,
+    regression_scores,
+)
 
 
-@dataclass(frozen=True)
-class Score:
-    """One number that says how good predictions are.
+class KnownRows(NamedTuple):
+    """Rows whose target is known, as pyarrow tables.
 
     Parameters
     ----------
-    name : str
-        What it is called.
-    value : float
-        NaN where it is not defined, such as R² of a constant target.
-    higher_is_better : bool
-        Which direction is good.
+    inputs : pyarrow.Table
+        The columns to predict from.
+    target : pyarrow.Table
+        The target; of censored times a second column says whether the event came.
+    given : dict of str to pyarrow.Table
+        The offset or the exposure, by that name, where the model has one.
     """
 
-    name: str
-    value: float
-    higher_is_better: bool
-
-    def __str__(self) -> str:
-        return number(self.value)
-
-    def change_from(self, other: "Score") -> str:
-        """Return in words for a table how this score differs from another model's."""
-        difference = self.value - other.value
-        if not np.isfinite(difference):
-            return "–"
-        sign = "+" if difference > 0 else ""
-        if self.higher_is_better or other.value == 0:
-            return sign + number(difference)
-        return f"{sign}{100 * difference / abs(other.value):.1f} %".replace("-", "−")
+    inputs: Any
+    target: Any
+    given: dict[str, Any] = {}  # noqa: RUF012 (a NamedTuple: it is never written to)
 
 
 @dataclass(frozen=True)
@@ -118,48 +111,14 @@ def evaluate(model: Any, table: Any, target: Any, offset: Any = None, exposure: 
     numbers = values.astype(np.float64)
     predicted = np.asarray(model.predict(table, offset, exposure), dtype=np.float64)
     if numbers.ndim == 2:  # a time, and whether the event came then
+        time, event = numbers.T
+        losses = row_nll(model.predict_distribution(table, offset, exposure), numbers, censored=True)
         scores = (
-            Score("concordance", model.score(table, values, None, offset, exposure), higher_is_better=True),
-            Score(
-                "−log likelihood", model.nll(table, values, None, offset, exposure), higher_is_better=False
-            ),
+            concordance_score(time, event, predicted, concordance(time, event, predicted)),
+            mean_score("−log likelihood", losses),
         )
-        return Evaluation(numbers[:, 0], predicted, None, (), scores, numbers[:, 1] == 0)
+        return Evaluation(time, predicted, None, (), scores, event == 0)
     return Evaluation(numbers, predicted, None, (), regression_scores(numbers, predicted))
-
-
-def regression_scores(actual: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[Score, ...]:
-    """Return R² = 1 − Σe² / Σ(y − ȳ)², RMSE = √(mean e²) and MAE = mean |e|."""
-    error = actual - predicted
-    spread = float(np.square(actual - actual.mean()).sum())
-    r2 = 1 - float(np.square(error).sum()) / spread if spread > 0 else np.nan
-    return (
-        Score("R²", r2, higher_is_better=True),
-        Score("RMSE", float(np.sqrt(np.square(error).mean())), higher_is_better=False),
-        Score("MAE", float(np.abs(error).mean()), higher_is_better=False),
-    )
-
-
-def classification_scores(
-    actual: NDArray[Any], probabilities: NDArray[np.float64], log_probabilities: NDArray[np.float64]
-) -> tuple[Score, ...]:
-    """Return accuracy, its mean over the classes, −mean log p of the true class; for two classes ROC AUC."""
-    right = probabilities.argmax(axis=1) == actual
-    present = np.unique(actual)
-    log_loss = -float(log_probabilities[np.arange(len(actual)), actual].mean())
-    scores = [
-        Score("accuracy", float(right.mean()), higher_is_better=True),
-        Score(
-            "balanced accuracy",
-            float(np.mean([right[actual == label].mean() for label in present])),
-            higher_is_better=True,
-        ),
-        Score("log loss", log_loss, higher_is_better=False),
-    ]
-    if probabilities.shape[1] == 2:
-        auc = float(roc_auc_score(actual, probabilities[:, 1])) if len(present) == 2 else np.nan
-        scores.append(Score("ROC AUC", auc, higher_is_better=True))
-    return tuple(scores)
 
 
 def class_numbers(target: NDArray[Any], classes: Sequence[Any]) -> NDArray[np.int64]:
@@ -178,14 +137,3 @@ def class_numbers(target: NDArray[Any], classes: Sequence[Any]) -> NDArray[np.in
             f"The model knows {', '.join(list(by_text)[:20])}."
         )
     return np.array(places, dtype=np.int64)
-
-
-def number(value: float) -> str:
-    """Return a number for a person: about four digits, thousands set apart, "–" where it is not defined."""
-    if not np.isfinite(value):
-        text = "–" if np.isnan(value) else "∞" if value > 0 else "-∞"
-    elif abs(value) >= 1000:
-        text = f"{value:,.0f}"
-    else:
-        text = f"{value:.4f}" if 0.001 <= abs(value) < 1 else f"{value:.4g}"
-    return text.replace("-", "−")

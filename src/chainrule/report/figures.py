@@ -9,12 +9,14 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import dates as mpl_dates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from chainrule.report.evaluation import number
+from chainrule.report.dependence import Dependence
+from chainrule.report.scores import number
 
 # A colour that Matplotlib writes → the CSS variable that the page puts in its place.
 INK, MUTED, LINE, FIRST, SECOND = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -49,6 +51,7 @@ STYLE: Any = {  # a dict; Matplotlib's own type for it changes with its version
     "lines.linewidth": 1.6,
 }
 MOST_POINTS = 1500
+MOST_NAMED = 8  # lines in a legend
 
 
 def draw(paint: Callable[[Axes], None], width: float = 5.2, height: float = 3.5) -> str:
@@ -94,7 +97,7 @@ def learning_curves(train: NDArray[Any], validation: NDArray[Any] | None, kept_e
         values = np.concatenate(curves)
         values = values[np.isfinite(values)]
         if len(values) and values.min() > 0 and values.max() > 20 * values.min():
-            axes.set_yscale("log")
+            _logarithmic(axes)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel="loss")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)  # above, where no curve runs
@@ -167,6 +170,20 @@ def reliability(bins: Sequence[tuple[float, float, int]], xlabel: str, ylabel: s
     return draw(paint)
 
 
+def coverage(shares: Sequence[tuple[float, float]]) -> str:
+    """Draw the found share of targets in their intervals over the stated one."""
+    stated, found = (np.array(values) for values in zip(*shares, strict=True))
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot(stated, found, color=FIRST, marker="o", markersize=4)
+        axes.set(
+            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="stated coverage", ylabel="share of targets inside"
+        )
+
+    return draw(paint)
+
+
 def importances(names: Sequence[str], mean: NDArray[Any], spread: NDArray[Any]) -> str:
     """Draw a bar for each column, the first one on top."""
 
@@ -178,6 +195,75 @@ def importances(names: Sequence[str], mean: NDArray[Any], spread: NDArray[Any]) 
         axes.grid(visible=False, axis="y")
 
     return draw(paint, height=1 + 0.25 * len(names))
+
+
+def partial_dependence(dependence: Dependence, lines: Sequence[str]) -> str:
+    """Draw the mean prediction along a column: lines with a band, or points where it is a category."""
+    values, means, spread = dependence.values, dependence.means, dependence.spread
+
+    def paint(axes: Axes) -> None:
+        places = values if dependence.is_ordered else np.arange(len(values))
+        for k, name in enumerate(lines):
+            colour, style = _nth_style(k)
+            style = style if dependence.is_ordered else "none"
+            axes.plot(
+                places, means[:, k], color=colour, linestyle=style, marker="o", markersize=3, label=name
+            )
+        low, high = spread[:, :, 0]
+        if len(lines) == 1 and dependence.is_ordered:
+            axes.fill_between(places, low, high, color=FIRST, alpha=0.15, linewidth=0)
+        elif len(lines) == 1:
+            axes.vlines(places, low, high, color=FIRST, alpha=0.4)
+        if not dependence.is_ordered:
+            names = [shortened(value, 14) for value in values]
+            long = max(map(len, names)) * len(names) > 45
+            axes.set_xticks(places, names, rotation=90 if long else 0)
+            axes.set_xlim(-0.5, len(values) - 0.5)
+        elif isinstance(values[0], int):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        elif not isinstance(values[0], float):
+            formatter = mpl_dates.ConciseDateFormatter(axes.xaxis.get_major_locator())  # type: ignore[no-untyped-call]  # Matplotlib's
+            axes.xaxis.set_major_formatter(formatter)
+        axes.set(
+            xlabel=shortened(dependence.column, 40),
+            ylabel=shortened(lines[0], 40) if len(lines) == 1 else "probability",
+        )
+        if len(lines) > 1:
+            axes.legend(
+                [shortened(name, 26) for name in lines], loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2
+            )
+
+    return draw(paint)
+
+
+def gradient_norms(epochs: NDArray[Any], norms: NDArray[np.float64], names: Sequence[str]) -> str:
+    """Draw the size of the gradient of each layer, one column of ``norms`` each, over the epochs."""
+
+    def paint(axes: Axes) -> None:
+        for k, name in enumerate(names):
+            colour, style = _nth_style(k)
+            axes.plot(epochs, norms[:, k], color=colour, linestyle=style, label=name)
+        if (norms > 0).any():
+            _logarithmic(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="epoch", ylabel="‖∂loss/∂w‖")
+        if len(names) <= MOST_NAMED:
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
+
+    return draw(paint)
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Make the axis of y logarithmic, with numbers as text: Matplotlib's own are formulas."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _nth_style(k: int) -> tuple[str, Any]:
+    """Return a colour and a style of line: eight that can be told apart, also without colours."""
+    return (FIRST, SECOND)[k % 2], ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))[k // 2 % 4]
 
 
 def curve_of_shares(

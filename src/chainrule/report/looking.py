@@ -6,20 +6,28 @@ import numpy as np
 
 from chainrule.inspection import LayerHealth, column_importances, health
 from chainrule.report import figures
-from chainrule.report.evaluation import number
+from chainrule.report.dependence import Dependence, partial_dependence
+from chainrule.report.evaluation import KnownRows
 from chainrule.report.page import Drawing, Section, Table
+from chainrule.report.scores import number
+from chainrule.training import History
 
 MOST_ROWS = 2000  # more say the same, and take longer
+FEWEST_ROWS = 200
+MOST_WORK = 1e11  # multiplications for the importances: some seconds
+N_REPEATS = 5
 MOST_BARS = 15
+MOST_CURVES = 3  # columns whose partial dependence is drawn
+MOST_CLASSES = 4  # of which a line is drawn
 MANY_DEAD = 0.3  # the share of a layer's units from which on they are missed
 MANY_SATURATED = 0.5
 
 
-def what_it_rests_on(model: Any, table: Any, target: Any) -> Section:
-    """Show by how much the loss grows when a column is permuted, and how it answers to small changes."""
-    rows, y = some_rows(table, target)
-    found = column_importances(model, rows, y)
-    slopes = column_importances(model, rows, y, method="gradient").mean
+def what_it_rests_on(model: Any, rows: KnownRows) -> Section:
+    """Show by how much the loss grows when a column is permuted, and how the predictions go along with it."""
+    some = some_rows(rows, rows_for_importances(model))
+    found = column_importances(model, some.inputs, some.target, n_repeats=N_REPEATS, **some.given)
+    slopes = column_importances(model, some.inputs, some.target, method="gradient", **some.given).mean
     order = found.order
     shown = order[:MOST_BARS]
     lines = tuple(
@@ -29,11 +37,18 @@ def what_it_rests_on(model: Any, table: Any, target: Any) -> Section:
     first = ", ".join(found.names[c] for c in order[:3])
     text = (
         f"Most on {first}. When the cells of a column change places among the rows, the loss of a row, "
-        f"{number(found.loss)}, grows by so much. Columns that say the same share their worth."
+        f"{number(found.loss)}, grows by so much. Columns that say the same share their worth. "
+        f"{len(some.inputs):,} rows were taken."
     )
+    along = (
+        "The curves along a column are partial dependence: the same rows, all with one value of it and else "
+        "their own. Where the band is wide, other columns decide; along values that no row could have, it is "
+        "a guess."
+    )
+    important = [found.names[c] for c in order[:MOST_CURVES] if found.mean[c] > 0]
     return Section(
         "What it rests on",
-        (text,),
+        (text, along) if important else (text,),
         (
             Drawing(
                 "Importance of the columns",
@@ -41,6 +56,7 @@ def what_it_rests_on(model: Any, table: Any, target: Any) -> Section:
                 "Bars. " + "; ".join(f"{found.names[c]}: {number(found.mean[c])}" for c in shown) + ".",
                 "Growth of the loss when the column is permuted, mean and standard deviation of five times.",
             ),
+            *_dependences(model, rows, important),
             Table(
                 ("column", "growth of the loss when permuted", "mean ‖∂loss/∂x‖"),
                 lines,
@@ -51,47 +67,144 @@ def what_it_rests_on(model: Any, table: Any, target: Any) -> Section:
     )
 
 
-def health_of_the_network(model: Any, table: Any, target: Any) -> Section:
+def _dependences(model: Any, rows: KnownRows, names: list[str]) -> list[Drawing]:
+    """Draw how the predictions go along with each of these columns."""
+    target = rows.target.column_names[0]
+    labels = [str(label) for label in getattr(model, "classes_", ())]
+    classes = list(range(min(len(labels), MOST_CLASSES))) if len(labels) > 2 else [1][: len(labels) - 1]
+    lines = [f"probability of {labels[k]}" for k in classes] or [f"predicted {target}"]
+    found = [partial_dependence(model, rows, name, classes) for name in names]
+    caption = "The mean prediction, had all rows this value"
+    caption += "; four fifths of them lie in the band." if len(lines) == 1 else "."
+    return [
+        Drawing(
+            f"Along {dependence.column}",
+            figures.partial_dependence(dependence, lines),
+            _in_words(dependence, lines),
+            caption,
+        )
+        for dependence in found
+        if dependence is not None
+    ]
+
+
+def _in_words(dependence: Dependence, lines: list[str]) -> str:
+    shown = [
+        figures.shortened(
+            value if isinstance(value, str) else f"{value:.4g}" if isinstance(value, float) else str(value),
+            20,
+        )
+        for value in dependence.values
+    ]
+    return "; ".join(
+        f"{line}: "
+        + ", ".join(f"{number(mean)} at {value}" for mean, value in zip(means, shown, strict=True))
+        for line, means in zip(lines, dependence.means.T, strict=True)
+    )
+
+
+def health_of_the_network(model: Any, rows: KnownRows) -> Section:
     """Show the gradient in each layer and its dead and saturated units, and say what to do."""
-    layers = health(model, *some_rows(table, target))
-    rows = tuple(
-        (
-            f"{layer.number}, {layer.activation}"
-            if layer.number < len(layers)
-            else f"{layer.number}, the logits",
-            f"{layer.units:,}",
-            number(layer.delta),
-            number(layer.gradient),
-            f"{layer.dead:,}",
-            f"{100 * layer.saturated:.1f} %",
-        )
-        for layer in layers
-    )
+    some = some_rows(rows, MOST_ROWS)
+    members = [
+        health(model, some.inputs, some.target, member=member, **some.given)
+        for member in range(model.n_members_)
+    ]
+    kinds = kinds_of(model)
+    blocks: list[Drawing | Table] = []
+    for nth, kind in enumerate(kinds, start=1):
+        which = f" in the {len(kind)} members of kind {nth}" if len(kinds) > 1 else ""
+        blocks += gradient_norms([model.members_[k].history for k in kind], which)
     head = ("layer", "units", "δ, root mean square", "‖∂loss/∂w‖", "dead units", "saturated")
-    return Section(
-        "Health of the network",
-        (advice(layers),),
-        (Table(head, rows),),
+    for nth, kind in enumerate(kinds, start=1):
+        title = "The layers at the end"
+        if len(members) > 1:
+            title += f", over {len(kind)} members" + (f" of kind {nth}" if len(kinds) > 1 else "")
+            title += ": from least to most"
+        layers = tuple(_line(same) for same in zip(*(members[k] for k in kind), strict=True))
+        blocks.append(Table(head, layers, title=title))
+    if len(members) > 1:
+        lines = tuple((str(k), *_line((layer,))) for k, layers in enumerate(members) for layer in layers)
+        blocks.append(Table(("member", *head), lines, 2, folded=True, title="Each member by itself"))
+    return Section("Health of the network", advice(members), tuple(blocks))
+
+
+def kinds_of(model: Any) -> list[list[int]]:
+    """Return the numbers of the members, those with the same layers together."""
+    kinds: dict[tuple[Any, ...], list[int]] = {}
+    for k, member in enumerate(model.members_):
+        layers = tuple((layer.units, layer.activation) for layer in member.network.architecture.dense)
+        kinds.setdefault(layers, []).append(k)
+    return list(kinds.values())
+
+
+def _line(layers: tuple[LayerHealth, ...]) -> tuple[str, ...]:
+    """Return one layer of several members: what goes from least to most."""
+    first = layers[0]
+
+    def spread(values: list[float], show: Any) -> str:
+        least, most = show(min(values)), show(max(values))
+        return str(least) if least == most else f"{least} to {most}"
+
+    return (
+        f"{first.number}, {first.activation if not first.is_top else 'the logits'}",
+        f"{first.units:,}",
+        spread([layer.delta for layer in layers], number),
+        spread([layer.gradient for layer in layers], number),
+        spread([layer.dead for layer in layers], lambda count: f"{count:,}"),
+        spread([layer.saturated for layer in layers], lambda share: f"{100 * share:.1f} %"),
     )
 
 
-def advice(layers: tuple[LayerHealth, ...]) -> str:
-    """Return what the numbers mean and what to do."""
-    hidden = layers[:-1]
+def gradient_norms(histories: list[History], which: str = "") -> list[Drawing]:
+    """Draw the size of the gradient in each layer over the epochs, the middle one of the members."""
+    by_epoch: dict[int, list[tuple[float, ...]]] = {}
+    for history in histories:
+        for record in history.gradients:
+            by_epoch.setdefault(record.epoch, []).append(record.norms)
+    epochs = sorted(epoch for epoch, found in by_epoch.items() if 2 * len(found) >= len(histories))
+    if len(epochs) < 2:
+        return []
+    norms = np.array([np.median(by_epoch[epoch], axis=0) for epoch in epochs])
+    names = [f"layer {level + 1}" for level in range(norms.shape[1] - 1)] + ["the logits"]
+    ends = "; ".join(
+        f"{name}: {number(first)} at first, {number(last)} at last"
+        for name, first, last in zip(names, norms[0], norms[-1], strict=True)
+    )
+    median = "" if len(histories) == 1 else f", the median of {len(histories)} members"
+    drawing = Drawing(
+        f"The gradient in each layer{which}",
+        figures.gradient_norms(np.array(epochs), norms, names),
+        f"Lines over the epochs. {ends}.",
+        f"‖∂loss/∂w‖ of a sample of the training rows, after some of the epochs{median}. Lines that stay "
+        "within a factor of a hundred of each other are well. One that falls far below the others belongs to "
+        "a layer that hardly learns; one that grows without end asks for a lower learning rate.",
+    )
+    return [drawing]
+
+
+def advice(members: list[tuple[LayerHealth, ...]]) -> tuple[str, ...]:
+    """Return what the numbers mean and what to do, a paragraph each."""
     said = []
-    dead = [layer for layer in hidden if layer.dead > MANY_DEAD * layer.units]
-    if dead:
+
+    def layers_where(holds: Any) -> str:
+        """Return the layers in which this holds, in any member."""
+        found = sorted({layer.number for layers in members for layer in layers[:-1] if holds(layer)})
+        return f"layer{'' if len(found) == 1 else 's'} {', '.join(map(str, found))}" if found else ""
+
+    if dead := layers_where(lambda layer: layer.dead > MANY_DEAD * layer.units):
         said.append(
-            f"In {_numbered(dead)} many units are dead: their slope is 0 in every row, so nothing "
-            "passes them and they learn nothing. Take a lower learning rate, or an activation such as mish."
+            f"In {dead} many units are dead: their slope is 0 in every row, so nothing passes them and they "
+            "learn nothing. Take a lower learning rate, or an activation that is not flat on one side, such "
+            "as mish or silu."
         )
-    saturated = [layer for layer in hidden if layer.saturated > MANY_SATURATED]
-    if saturated:
+    if saturated := layers_where(lambda layer: layer.saturated > MANY_SATURATED):
         said.append(
-            f"In {_numbered(saturated)} most sigmoid or tanh units stand where they are flat. Scale the "
-            "inputs, or take an activation that does not level off."
+            f"In {saturated} most sigmoid or tanh units stand where they are flat: they pass less than a "
+            "hundredth of the signal. Scale the inputs, take a stronger penalty, or an activation that does "
+            "not level off."
         )
-    if hidden and hidden[0].delta < 0.01 * hidden[-1].delta:
+    if any(len(layers) > 1 and layers[0].delta < 0.01 * layers[-2].delta for layers in members):
         said.append(
             "The error signal of the first layer is less than a hundredth of the last hidden one's: the "
             "lower layers hardly learn. Take fewer layers, or another activation."
@@ -101,16 +214,21 @@ def advice(layers: tuple[LayerHealth, ...]) -> str:
             "Nothing stands out: the error signal reaches every layer, and no layer has many units that are "
             "off in all rows."
         )
-    return " ".join(said)
+    if len(members) > 1 and "Nothing" not in said[0]:
+        said.append("It holds of at least one member; the table of the members says of which.")
+    return tuple(said)
 
 
-def some_rows(table: Any, target: Any) -> tuple[Any, Any]:
-    """Return at most so many rows of pyarrow tables, evenly spaced."""
-    if len(table) <= MOST_ROWS:
-        return table, target
-    places = np.linspace(0, len(table) - 1, MOST_ROWS).round().astype(int)
-    return table.take(places), target.take(places)
+def rows_for_importances(model: Any) -> int:
+    """Return how many rows can be gone through for each column, without much waiting."""
+    passes = N_REPEATS * len(model.encoder_.columns) * model.n_members_
+    return int(np.clip(MOST_WORK / (passes * model.network_.n_parameters), FEWEST_ROWS, MOST_ROWS))
 
 
-def _numbered(layers: list[LayerHealth]) -> str:
-    return f"layer{'' if len(layers) == 1 else 's'} {', '.join(str(layer.number) for layer in layers)}"
+def some_rows(rows: KnownRows, most: int) -> KnownRows:
+    """Return at most so many rows, evenly spaced."""
+    if len(rows.inputs) <= most:
+        return rows
+    places = np.linspace(0, len(rows.inputs) - 1, most).round().astype(int)
+    given = {what: table.take(places) for what, table in rows.given.items()}
+    return KnownRows(rows.inputs.take(places), rows.target.take(places), given)

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,15 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 import chainrule
 from chainrule.architecture import Dense
+from chainrule.errors import InputError
 from chainrule.report import figures
-from chainrule.report.evaluation import Evaluation, number
+from chainrule.report.evaluation import Evaluation, KnownRows
 from chainrule.report.looking import health_of_the_network, what_it_rests_on
 from chainrule.report.page import Commands, Drawing, Section, Table
+from chainrule.report.scores import LEVEL, Score, number, share_score
 
 MOST_CLASSES = 30  # more do not fit into a drawing that can be read
+COVERAGES = (0.5, 0.8, 0.9, 0.95)
 MOST_OPEN_ROWS = 30  # longer tables are folded
 WHY_IT_STOPPED = {
     "epochs": "all epochs were done",
@@ -53,8 +56,8 @@ class Fit:
         The linear model on the same rows.
     held_out : bool
         Whether the scored rows are known to be none of those that the model learned from.
-    rows : (table, target) or None
-        Rows to look into the model with, pyarrow tables; None to leave these parts out.
+    rows : KnownRows or None
+        Rows to look into the model with; None to leave these parts out.
     command : str or None
         The command line that did it.
     next_steps : tuple of (command, meaning)
@@ -70,7 +73,7 @@ class Fit:
     evaluation: Evaluation | None = None
     linear: Evaluation | None = None
     held_out: bool = True
-    rows: tuple[Any, Any] | None = None
+    rows: KnownRows | None = None
     command: str | None = None
     next_steps: tuple[tuple[str, str], ...] = ()
 
@@ -79,12 +82,12 @@ def sections_of(fit: Fit) -> list[Section]:
     """Return all parts of the page, in the order in which a reader wants them."""
     parts = [at_a_glance(fit)]
     if fit.evaluation is not None:
-        parts += [scores(fit.evaluation, fit.linear, fit.held_out), errors(fit.evaluation, fit.target)]
+        parts += [scores(fit.evaluation, fit.linear, fit.held_out), errors(fit)]
     if fit.rows is not None:
-        parts.append(what_it_rests_on(fit.model, *fit.rows))
+        parts.append(what_it_rests_on(fit.model, fit.rows))
     parts.append(learning(fit))
     if fit.rows is not None:
-        parts.append(health_of_the_network(fit.model, *fit.rows))
+        parts.append(health_of_the_network(fit.model, fit.rows))
     parts.append(columns(fit))
     if fit.next_steps:
         parts.append(Section("What to do next", blocks=(Commands(fit.next_steps),)))
@@ -128,25 +131,76 @@ def scores(evaluation: Evaluation, linear: Evaluation | None, held_out: bool) ->
         common = evaluation.classes[int(shares.argmax())]
         text.append(f"Whoever always answers {common} is right in {100 * shares.max():.1f} % of them.")
     if linear is None:
-        table = Table(("score", "network"), tuple((score.name, str(score)) for score in evaluation.scores))
+        table = Table(
+            ("score", "network"), tuple((score.name, score.with_interval()) for score in evaluation.scores)
+        )
     else:
         pairs = zip(linear.scores, evaluation.scores, strict=True)
         table = Table(
             ("score", "linear model", "network", "change"),
-            tuple((new.name, str(old), str(new), new.change_from(old)) for old, new in pairs),
+            tuple(
+                (new.name, old.with_interval(), new.with_interval(), new.change_with_interval(old))
+                for old, new in pairs
+            ),
         )
     high = ", ".join(score.name for score in evaluation.scores if score.higher_is_better)
     low = ", ".join(score.name for score in evaluation.scores if not score.higher_is_better)
     text.append(f"Better means: higher for {high}; lower for {low}.")
+    interval = (
+        f"In brackets: where the score of all rows there could be lies, {100 * LEVEL:.0f} times out of 100, "
+        "if these rows are drawn from them at random."
+    )
+    if linear is not None:
+        interval += (
+            " The change is of both models on the same rows: where its interval holds 0, they may be equal."
+        )
+    text.append(interval)
     return Section("Scores", tuple(text), (table,))
 
 
-def errors(evaluation: Evaluation, target: str) -> Section:
+def errors(fit: Fit) -> Section:
     """Show where the predictions are right and wrong."""
-    if evaluation.probabilities is None:
-        known = slice(None) if evaluation.censored is None else ~evaluation.censored
-        return _errors_of_numbers(evaluation.actual[known], evaluation.predicted[known], target)
-    return _errors_of_classes(evaluation, evaluation.probabilities)
+    evaluation = fit.evaluation
+    assert evaluation is not None  # the caller asked
+    if evaluation.probabilities is not None:
+        return _errors_of_classes(evaluation, evaluation.probabilities)
+    known = slice(None) if evaluation.censored is None else ~evaluation.censored
+    shown = _errors_of_numbers(evaluation.actual[known], evaluation.predicted[known], fit.target)
+    if fit.rows is None or evaluation.censored is not None:
+        return shown
+    return replace(shown, blocks=(*shown.blocks, *coverage_of_intervals(fit.model, fit.rows, evaluation)))
+
+
+def coverage_of_intervals(model: Any, rows: KnownRows, evaluation: Evaluation) -> list[Drawing | Table]:
+    """Show how many of the targets lie in the model's intervals, beside how many should."""
+    lines: list[tuple[str, ...]] = []
+    shares: list[tuple[float, float]] = []
+    for stated in COVERAGES:
+        try:
+            low, high = model.predict_interval(rows.inputs, stated, **rows.given).T
+        except InputError:  # too few rows were kept aside to state so much
+            continue
+        inside = share_score("inside", (low <= evaluation.actual) & (evaluation.actual <= high))
+        lines.append((f"{100 * stated:.0f} %", _percent(inside), number(float(np.median(high - low)))))
+        shares.append((stated, inside.value))
+    if not lines:
+        return []
+    return [
+        Drawing(
+            "Coverage of the intervals",
+            figures.coverage(shares),
+            "; ".join(f"of {100 * stated:.0f} % there are {100 * found:.1f} %" for stated, found in shares)
+            + ".",
+            "How many of the targets lie in their interval, over how many should. Below the dashed line the "
+            "intervals are too narrow, above it too wide.",
+        ),
+        Table(("stated", "found", "width, median"), tuple(lines), title="Intervals"),
+    ]
+
+
+def _percent(share: Score) -> str:
+    low, high = share.interval() or (share.value, share.value)
+    return f"{100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _errors_of_numbers(actual: NDArray[Any], predicted: NDArray[Any], target: str) -> Section:

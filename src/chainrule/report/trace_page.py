@@ -11,22 +11,11 @@ import numpy as np
 
 import chainrule
 from chainrule.errors import InputError
-from chainrule.inspection import ColumnOfRow, Trace
+from chainrule.inspection import ColumnOfRow, Row, Trace
 from chainrule.inspection.text import number, shown
 from chainrule.likelihoods import Likelihood, is_built_in
 from chainrule.report.page import environment
 
-# The likelihoods of trace_math.js; of any other one the page shows what Python computed.
-FORMULAS = (
-    "normal",
-    "normal_with_variance",
-    "student_t",
-    "laplace",
-    "huber",
-    "bernoulli",
-    "categorical",
-    "poisson",
-)
 REACH = 3.0  # a slider goes so many scales to both sides of a column's centre
 
 
@@ -35,8 +24,8 @@ def write_trace(path: str | PathLike[str], trace: Trace) -> None:
 
     The page draws the network and steps x → h_1 → … → s → ŷ → loss → −e → δ_L → … → ∂loss/∂x with the
     equation of each step and this row's numbers in it. Inputs can be changed and steps of descent be taken.
-    It holds all weights, in base64. Of a likelihood that the page has no formula of, it shows what Python
-    computed, and says so.
+    It holds all weights, in base64. Of a likelihood of your own, which the page has no formula of, it shows
+    what Python computed, and says so.
 
     Parameters
     ----------
@@ -99,7 +88,7 @@ def page_data(trace: Trace) -> dict[str, Any]:
     theta = np.ascontiguousarray(row.theta, dtype=row.theta.dtype.newbyteorder("<"))
     return {
         "likelihood": trace.likelihood.name,
-        "settings": _json(trace.likelihood.settings()) if _has_formula(trace.likelihood) else None,
+        "settings": _json(trace.likelihood.settings()) if is_built_in(trace.likelihood) else None,
         "equation": trace.equation_of_loss,
         "n_scales": len(trace.scales),
         "layers": [
@@ -114,6 +103,8 @@ def page_data(trace: Trace) -> dict[str, Any]:
         "theta": base64.b64encode(theta.tobytes()).decode("ascii"),
         "dtype": str(row.theta.dtype),
         "columns": [_column(column) for column in trace.columns],
+        "offset": None if row.offset is None else row.offset.tolist(),
+        "beside": _beside(row),
         "target": _target(trace),
         "outputs": _outputs(trace),
         "predictions": _predictions(trace),
@@ -132,7 +123,6 @@ def page_data(trace: Trace) -> dict[str, Any]:
 def _target(trace: Trace) -> dict[str, Any]:
     """Return how the target is shown and changed; ``kind`` is as in `Trace.predicted`."""
     target, y = trace.target, trace.target.y
-    invalid = trace.likelihood.invalid
     kind = "numbers" if not target.classes else "labels" if target.multilabel else "classes"
     scaled = bool((target.scale != 1).any() or (target.location != 0).any())
     return {
@@ -144,8 +134,8 @@ def _target(trace: Trace) -> dict[str, Any]:
         "location": target.location.tolist(),
         "scale": target.scale.tolist(),
         "temperature": target.temperature,
-        "low": 0 if invalid(np.full((1, len(y)), -1.0)).any() else None,
-        "high": 1 if invalid(np.full((1, len(y)), 2.0)).any() else None,
+        "bounds": _bounds(trace.likelihood, len(y)),
+        "columns": _target_columns(trace),
         "note": f"on the network's scale: y = {', '.join(map(number, y))}" if scaled else "",
     }
 
@@ -157,7 +147,18 @@ def _outputs(trace: Trace) -> list[str]:
         return list(classes)
     if n_logits == 1:
         return [classes[1] if len(classes) == 2 else trace.target.name]
-    return [f"{trace.target.name} {k}" for k in range(n_logits)]
+    n_outputs = trace.likelihood.n_columns if trace.likelihood.name != "weibull" else 1
+    name = trace.target.name
+    names = [name] if n_outputs == 1 else [f"{name} {k}" for k in range(n_outputs)]
+    levels = trace.likelihood.settings().get("levels")
+    if levels is not None:
+        return [
+            *(f"{each}, quantile {levels[0]:g}" for each in names),
+            *(f"{each}, step to {level:g}" for each in names for level in levels[1:]),
+        ]
+    scales = [f"log-scale of {each}" for each in names]
+    named = [*names, *scales][:n_logits]
+    return named if len(named) == n_logits else [f"{name} {k}" for k in range(n_logits)]
 
 
 def _predictions(trace: Trace) -> list[str]:
@@ -168,12 +169,38 @@ def _predictions(trace: Trace) -> list[str]:
     return [trace.target.name] if n == 1 else [f"{trace.target.name} {k}" for k in range(n)]
 
 
-def _has_formula(likelihood: Likelihood) -> bool:
-    """Return whether the page can compute the likelihood: those of FORMULAS, as they are by themselves."""
-    if not is_built_in(likelihood) or likelihood.name not in FORMULAS:
-        return False
-    settings = likelihood.settings()
-    return not settings.get("label_smoothing") and settings.get("class_weight") is None
+def _bounds(likelihood: Likelihood, n_columns: int) -> list[dict[str, Any]]:
+    """Return for each column of the target the least and the largest value that its control takes.
+
+    ``above`` is whether the value must be above ``low``, and not equal to it.
+    """
+    outside = {value: likelihood.invalid(np.full((1, n_columns), value))[0] for value in (-1.0, 0.0, 2.0)}
+    return [
+        {
+            "low": 0 if outside[-1.0][k] else None,
+            "above": bool(outside[0.0][k]),
+            "high": 1 if outside[2.0][k] else None,
+        }
+        for k in range(n_columns)
+    ]
+
+
+def _target_columns(trace: Trace) -> list[str]:
+    """Return a name for each column of the target."""
+    name, n_columns = trace.target.name, len(trace.target.y)
+    if n_columns == len(trace.target.classes) or n_columns == 1:
+        return list(trace.target.classes) if n_columns > 1 else [name]
+    if trace.likelihood.name == "weibull":
+        return [f"{name}, the time", f"{name}: 1 for an event, 0 for a censored time"]
+    return [f"{name} {k}" for k in range(n_columns)]
+
+
+def _beside(row: Row) -> dict[str, str] | None:
+    """Return the name and the value of what moves the logits, as a person gave it."""
+    if row.offset is None or row.beside is None:
+        return None
+    name, value = row.beside
+    return {"name": name, "value": shown(value)}
 
 
 def _json(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,22 @@ class EpochRecord:
         return {name: value for name, value in named.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class GradientRecord:
+    """The gradient after one epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        Its number, from 1.
+    norms : tuple of float, (n_layers,)
+        ‖∂loss/∂w_l‖ of each dense layer (N11), of the rows that were looked at.
+    """
+
+    epoch: int
+    norms: tuple[float, ...]
+
+
 @dataclass(repr=False)
 class History:
     """The epochs of a training, and how it ended.
@@ -81,6 +97,8 @@ class History:
         say. "converged": L-BFGS came within its tolerance, or could find no lower point in this dtype.
     n_steps : int
         How many steps were done; the iterations of L-BFGS.
+    gradients : list of GradientRecord
+        The size of the gradient in each layer after some of the epochs, where a `GradientNorms` looked.
 
     Examples
     --------
@@ -102,6 +120,7 @@ class History:
     best_epoch: int = 0
     stopped_by: StoppedBy = "epochs"
     n_steps: int = 0
+    gradients: list[GradientRecord] = field(default_factory=list)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return an array (n_epochs,) for each quantity that `EpochRecord.columns` names."""
@@ -121,6 +140,9 @@ class History:
             "stopped_by": self.stopped_by,
             "n_steps": self.n_steps,
             "columns": columns,
+            "gradients": [
+                [record.epoch, *(_to_json(norm) for norm in record.norms)] for record in self.gradients
+            ],
         }
 
     @classmethod
@@ -138,6 +160,10 @@ class History:
             best_epoch=described["best_epoch"],
             stopped_by=described["stopped_by"],
             n_steps=described["n_steps"],
+            gradients=[  # files of earlier versions have none
+                GradientRecord(int(epoch), tuple(map(float, norms)))
+                for epoch, *norms in described.get("gradients", ())
+            ],
         )
 
     def __repr__(self) -> str:

@@ -55,7 +55,7 @@ const traceEquations = (() => {
       ["N1", math(`s ${l} is w ${l} h ${l - 1} plus b ${l}`, sub("s", `${l}`), "=", ...weighted(l, layer))],
       ["N2", math(`h ${l} is r ${l} of s ${l}`, sub("h", `${l}`), "=", layer.activation, "(", sub("s", `${l}`), ")")],
     ],
-    s: (l, layer) => [["N1", math("the logits", "s", "=", ...weighted(l, layer))]],
+    s: (l, layer, _, moved) => [["N1", math("the logits", "s", "=", ...weighted(l, layer), ...(moved ? ["+", "o"] : []))]],
     delta: (l, layer, top) =>
       l === top
         ? [["N9", math(`delta ${l} is minus e`, sub("δ", `${l}`), "=", by("s"), "=", "−", "e")]]
@@ -90,56 +90,16 @@ const traceEquations = (() => {
     return [sub("w", `${l}`), below(l), ...bias];
   }
 
-  const p = () => sub("p", "c");
-  const LIKELIHOODS = {
-    normal: {
-      equation: "N5",
-      yhat: () => [hat("y"), "=", "s"],
-      loss: () => ["loss", "=", half(), power(row("|", "y", "−", "s", "|"), "2")],
-      minusE: () => [by("s"), "=", "−", "(", "y", "−", "s", ")", "=", "−", "e"],
-    },
-    bernoulli: {
-      equation: "N6",
-      yhat: () => [hat("y"), "=", "p", "=", node("mfrac", power("e", "s"), row("1", "+", power("e", "s")))],
-      loss: () => ["loss", "=", "−", "(", "y", "s", "−", "log", "(", "1", "+", power("e", "s"), ")", ")"],
-      minusE: () => [by("s"), "=", "−", "(", "y", "−", "p", ")", "=", "−", "e"],
-    },
-    categorical: {
-      equation: "N7",
-      yhat: () => [p(), "=", node("mfrac", power("e", sub("s", "c")), row(sum("c′"), power("e", sub("s", "c′"))))],
-      loss: () => ["loss", "=", "−", sub("s", "y"), "+", "log", sum("c"), power("e", sub("s", "c"))],
-      minusE: () => [by("s"), "=", "−", "(", "y", "−", "p", ")", "=", "−", "e"],
-    },
-    poisson: {
-      equation: "N8",
-      yhat: () => [hat("y"), "=", power("e", "s")],
-      loss: () => ["loss", "=", power("e", "s"), "−", "y", "s"],
-      minusE: () => [by("s"), "=", "−", "(", "y", "−", power("e", "s"), ")", "=", "−", "e"],
-    },
-  };
-  const ANY = {
-    yhat: () => [hat("y"), "=", "E", "[", "y", "|", "s", "]"],
-    loss: () => ["loss", "=", "−", "log", "p", "(", "y", "|", "s", ")"],
-    minusE: () => [by("s"), "=", "−", "e"],
-  };
-
-  // `equation` is the number that Python has; where it is another one than ours, so is the formula.
-  function top(kind, likelihood, equation) {
-    const formulas = LIKELIHOODS[likelihood]?.equation === equation ? LIKELIHOODS[likelihood] : ANY;
-    const label = { yhat: "the prediction", loss: "the loss", minusE: "minus e" }[kind];
-    return [[equation, math(label, ...formulas[kind]())]];
-  }
-
   // ── With numbers ──
 
-  // a·b + a·b + … (+ c) = total, the terms given in the order in which they are to be read
-  function sumOf(label, left, terms, rest, bias, total) {
+  // a·b + a·b + … (+ c) = total, the terms given in the order in which they are to be read; `alone` has no factors
+  function sumOf(label, left, terms, rest, alone, total) {
     const parts = [];
     terms.forEach(([a, b], place) => {
       parts.push(...(place ? ["+"] : []), inBrackets(a), "·", inBrackets(b));
     });
     if (rest) parts.push("+", "…");
-    if (bias !== null) parts.push(...(parts.length ? ["+"] : []), inBrackets(bias));
+    for (const shown of alone) parts.push(...(parts.length ? ["+"] : []), inBrackets(shown));
     return math(label, left, "=", ...parts, "=", total);
   }
 
@@ -151,6 +111,6 @@ const traceEquations = (() => {
   const equal = (label, left, total) => math(label, left, "=", total);
 
   return {
-    general, top, sumOf, productOf, applied, equal, unit, sub, by,
+    general, sumOf, productOf, applied, equal, unit, sub, by, parts: { math, node, row, sub, hat, power, by, sum, half, inBrackets },
   };
 })();

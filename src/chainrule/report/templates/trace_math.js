@@ -6,12 +6,7 @@ const traceMath = (() => {
   const SELU_ALPHA = 1.6732632423543772;
   const SELU_SCALE = 1.0507009873554805;
 
-  function sigmoid(s) {
-    const t = Math.exp(-Math.abs(s));
-    return (s >= 0 ? 1 : t) / (1 + t);
-  }
-
-  const softplus = (s) => Math.max(s, 0) + Math.log1p(Math.exp(-Math.abs(s)));
+  const { sigmoid, softplus } = traceLikelihoods;
 
   // Φ(s) = ½ erfc(−s / √2): near 0 the series of erf, whose terms have one sign; far out the continued
   // fraction of erfc (Abramowitz & Stegun 7.1.6 and 7.1.14).
@@ -62,84 +57,15 @@ const traceMath = (() => {
     softplus: { r: softplus, slope: sigmoid },
   };
 
-  // A likelihood whose outputs each have a logit of their own: loss and −e of one of them, and its mean. A
-  // missing target (null) counts for nothing.
-  const independent = (mean, lossOf, minusE) => () => ({
-    mean: (s) => s.map(mean),
-    loss: (s, y) => s.reduce((sum, value, k) => sum + (y[k] === null ? 0 : lossOf(value, y[k])), 0),
-    minusE: (s, y) => s.map((value, k) => (y[k] === null ? 0 : minusE(value, y[k]))),
-  });
-
-  // N14: a location s and the logarithm of a scale, t, which is given, learned, or a logit. `terms` has the loss
-  // and its derivatives by s and by t; z holds the logits and behind them what is learned.
-  const scaled = (terms, logScale = Math.log) => ({ n_outputs: n, scale }) => {
-    const given = typeof scale === "number", t0 = given ? logScale(scale) : 0;
-    const each = (z, y) => Array.from({ length: n }, (_, k) => (y[k] === null ? [0, 0, 0] : terms(z[k], given ? t0 : z[n + k], y[k], given)));
-    return {
-      mean: (z) => z.slice(0, n),
-      loss: (z, y) => each(z, y).reduce((sum, [loss]) => sum + loss, 0),
-      minusE: (z, y) => [...each(z, y).map(([, byS]) => byS), ...(given ? [] : each(z, y).map(([, , byT]) => byT))],
-    };
-  };
-
-  function normalTerms(s, t, y, given) { // N15
-    const z = (s - y) * Math.exp(-t / 2);
-    return [0.5 * z * z + (given ? 0 : 0.5 * t), z * Math.exp(-t / 2), 0.5 * (1 - z * z)];
-  }
-
-  const studentT = ({ degrees_of_freedom: nu, ...rest }) => scaled((s, t, y, given) => { // N16
-    const z = (s - y) * Math.exp(-t), x = (z * z) / nu;
-    return [0.5 * (nu + 1) * Math.log1p(x) + (given ? 0 : t), (((nu + 1) * z) / nu / (1 + x)) * Math.exp(-t), 1 - ((nu + 1) * x) / (1 + x)];
-  })(rest);
-
-  function laplaceTerms(s, t, y, given) { // N17
-    const size = Math.abs(s - y) * Math.exp(-t);
-    return [size + (given ? 0 : t), Math.sign(s - y) * Math.exp(-t), 1 - size];
-  }
-
-  const huber = ({ delta, ...rest }) => scaled((s, t, y, given) => { // N18
-    const z = (s - y) * Math.exp(-t), c = Math.min(Math.max(z, -delta), delta);
-    return [c * (z - 0.5 * c) + (given ? 0 : t), c * Math.exp(-t), 1 - c * z];
-  })(rest);
-
-  function softmax(s) {
-    const most = Math.max(...s);
-    const t = s.map((value) => Math.exp(value - most));
-    const sum = t.reduce((a, b) => a + b, 0);
-    return t.map((value) => value / sum);
-  }
-
-  // N5 to N8, N15 to N18: mean, loss and −e = ∂loss/∂s of each likelihood, made from its settings.
-  const LIKELIHOODS = {
-    normal: scaled(normalTerms, (scale) => 2 * Math.log(scale)),
-    normal_with_variance: (settings) => scaled(normalTerms)({ ...settings, scale: "network" }),
-    student_t: studentT,
-    laplace: scaled(laplaceTerms),
-    huber,
-    bernoulli: independent(
-      sigmoid,
-      (s, y) => y * softplus(-s) + (1 - y) * softplus(s),
-      (s, y) => (1 - y) * sigmoid(s) - y * sigmoid(-s),
-    ),
-    categorical: () => ({
-      mean: softmax,
-      loss: (s, y) => {
-        const most = Math.max(...s);
-        return most - s[y[0]] + Math.log(s.reduce((sum, value) => sum + Math.exp(value - most), 0));
-      },
-      minusE: (s, y) => softmax(s).map((p, c) => (c === y[0] ? p - 1 : p)),
-    }),
-    poisson: independent(Math.exp, (s, y) => Math.exp(s) - y * s, (s, y) => Math.exp(s) - y),
-  };
-
   const dot = (w, offset, h) => {
     let sum = 0;
     for (let j = 0; j < h.length; j++) sum += w[offset + j] * h[j];
     return sum;
   };
 
-  // x → h_1 → … → s. Each layer has {units, inputs, activation, bias, start}: its place in θ.
-  function forward(layers, theta, x) {
+  // x → h_1 → … → s. Each layer has {units, inputs, activation, bias, start}: its place in θ. What is known of the
+  // row beside x, its offset, is added to the logits.
+  function forward(layers, theta, x, offset = null) {
     const states = [];
     let h = x;
     for (const layer of layers) {
@@ -148,7 +74,8 @@ const traceMath = (() => {
       const biases = layer.start + layer.units * layer.inputs;
       const s = Array.from(
         { length: layer.units },
-        (_, k) => dot(theta, layer.start + k * layer.inputs, inputs) + (layer.bias ? theta[biases + k] : 0),
+        (_, k) => dot(theta, layer.start + k * layer.inputs, inputs) + (layer.bias ? theta[biases + k] : 0)
+          + (offset && layer === layers[layers.length - 1] ? offset[k] : 0),
       ); // N1
       h = s.map(r); // N2
       states.push({ inputs, s, h });
@@ -181,13 +108,15 @@ const traceMath = (() => {
     return top.start + top.units * top.inputs + (top.bias ? top.units : 0);
   }
 
-  // The whole way of one row. Without `top`, a likelihood of the table, there is `known`: what Python computed.
-  function run(layers, theta, x, top, y, known) {
-    const states = forward(layers, theta, x);
+  const scalesOf = (layers, theta) => theta.slice(endOfLayers(layers));
+
+  // The whole way of one row. Without `top`, one of traceLikelihoods, there is `known`: what Python computed.
+  function run(layers, theta, x, offset, top, y, known) {
+    const states = forward(layers, theta, x, offset);
     const logits = states[states.length - 1].h;
     const result = { states, logits, prediction: null, loss: null, minusE: null, gradientScales: [] };
     if (top) {
-      const z = [...logits, ...theta.slice(endOfLayers(layers))]; // N14
+      const z = [...logits, ...scalesOf(layers, theta)]; // N14
       const byTop = top.minusE(z, y);
       result.prediction = top.mean(z);
       result.loss = top.loss(z, y);
@@ -293,7 +222,7 @@ const traceMath = (() => {
     dropped: () => [],
   };
 
-  return { ACTIVATIONS, LIKELIHOODS, ENCODINGS, forward, run, squaredNorm, descend };
+  return { ACTIVATIONS, ENCODINGS, forward, run, scalesOf, squaredNorm, descend };
 })();
 
 if (typeof module !== "undefined") module.exports = traceMath;

@@ -82,6 +82,13 @@ function dateControl(column, c) {
 
 const CONTROLS = { input: numberControls, number: numberControls, category: choiceControl, boolean: choiceControl, datetime: dateControl, dropped: () => [] };
 
+// What is known of the row beside its columns: it moves the logits, and is no input.
+function besideColumn() {
+  const { name, value } = data.beside, moved = data.offset.map((o) => format(o)).join(", ");
+  return el("div", { className: "column", role: "group", "aria-label": name }, el("span", { className: "name", textContent: name }), el("span"),
+    el("div", { className: "inputs", textContent: value }), el("div", { className: "inputs", textContent: `→ is added to the logits: o = ${moved}` }));
+}
+
 function buildRow() {
   rowParts.length = 0;
   const boxes = data.columns.map((column, c) => {
@@ -92,7 +99,7 @@ function buildRow() {
     rowParts.push(part);
     return part.box;
   });
-  $("columns").replaceChildren(...boxes);
+  $("columns").replaceChildren(...(data.beside ? [besideColumn()] : []), ...boxes);
 }
 
 function buildTarget() {
@@ -103,15 +110,19 @@ function buildTarget() {
     select.addEventListener("change", () => { state.y = [Number(select.value)]; update(); });
     return $("target").replaceChildren(select);
   }
-  const controls = state.y.map((_, k) => {
-    const input = el("input", { type: "text", inputMode: "decimal", id: `y-${k}`, value: `${Number((target.location[k] + target.scale[k] * state.y[k]).toPrecision(12))}`, "aria-label": `y, the target ${data.outputs[k] ?? target.name}` });
+  const controls = state.y.map((y, k) => {
+    const { low, above, high } = target.bounds[k];
+    const shown = y === null ? "" : `${Number((target.location[k] + target.scale[k] * y).toPrecision(12))}`;
+    const input = el("input", { type: "text", inputMode: "decimal", id: `y-${k}`, value: shown, "aria-label": `y, the target ${target.columns[k]}` });
     input.addEventListener("input", () => {
+      const missing = input.value.trim() === "" && target.y[k] === null;
       const value = Number(input.value.replace("−", "-"));
-      const bad = input.value.trim() === "" || !Number.isFinite(value) || (target.low !== null && value < target.low) || (target.high !== null && value > target.high);
+      const outside = (low !== null && (above ? value <= low : value < low)) || (high !== null && value > high);
+      const bad = !missing && (input.value.trim() === "" || !Number.isFinite(value) || outside);
       input.classList.toggle("invalid", bad);
       input.setAttribute("aria-invalid", `${bad}`);
       if (bad) return;
-      state.y = state.y.with ? state.y.with(k, (value - target.location[k]) / target.scale[k]) : state.y.map((old, i) => (i === k ? (value - target.location[k]) / target.scale[k] : old));
+      state.y = state.y.map((old, i) => (i !== k ? old : missing ? null : (value - target.location[k]) / target.scale[k]));
       update();
     });
     return input;

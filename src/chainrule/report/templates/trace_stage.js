@@ -16,7 +16,7 @@ function renderUnit() {
     told.terms.sort((a, b) => Math.abs(b.product) - Math.abs(a.product) || a.place - b.place);
     if (told.symbol) {
       const first = told.terms.slice(0, 2).map(({ a, b }) => [format(a), format(b)]);
-      equations.push([told.n, E.sumOf("the sum of this unit", told.symbol, first, told.terms.length > 2, told.bias === null ? null : format(told.bias), format(told.total))]);
+      equations.push([told.n, E.sumOf("the sum of this unit", told.symbol, first, told.terms.length > 2, [told.bias, told.moved ?? null].filter((value) => value !== null).map((value) => format(value)), format(told.total))]);
     }
     equations.push(...told.after);
   }
@@ -37,6 +37,7 @@ function termTable(told) {
     else body.push(el("tr", {}, el("th", { scope: "row", textContent: `${rest.length} more are smaller` }), el("td"), el("td"), el("td"), el("td")));
   }
   if (told.bias !== undefined && told.bias !== null) body.push(line("bias b", null, null, told.bias));
+  if (told.moved !== undefined && told.moved !== null) body.push(line("offset o", null, null, told.moved));
   if (told.symbol) {
     const total = line("sum", null, null, told.total, false);
     total.className = "total";

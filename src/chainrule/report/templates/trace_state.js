@@ -22,7 +22,7 @@ const layers = data.layers.map((layer) => {
 const L = layers.length;
 const theta0 = decodeTheta(data.theta, data.dtype);
 const inputNames = data.columns.flatMap((column) => column.inputs);
-const likelihood = data.settings && traceMath.LIKELIHOODS[data.likelihood](data.settings);
+const likelihood = data.settings && traceLikelihoods.LIKELIHOODS[data.likelihood](data.settings);
 
 const state = {
   cells: data.columns.map((column) => column.cell), y: data.target.y.slice(), theta: theta0,
@@ -67,7 +67,7 @@ const x = () => data.columns.flatMap((column, c) => traceMath.ENCODINGS[column.k
 const untouched = () => state.theta === theta0 && state.cells.every((value, c) => value === data.columns[c].cell) && state.y.every((value, k) => value === data.target.y[k]);
 
 function compute() {
-  state.result = traceMath.run(layers, state.theta, x(), likelihood, state.y, untouched() ? data.python : null);
+  state.result = traceMath.run(layers, state.theta, x(), data.offset, likelihood, state.y, untouched() ? data.python : null);
   if (!state.drawn) {
     const withClass = data.target.kind === "classes" && layers[L - 1].units > 1;
     state.drawn = traceDrawing.drawnUnits(state.result, state.y[0], withClass);
@@ -90,7 +90,7 @@ function predictedText(prediction) {
 // A classifier may divide the logits by a temperature, found on rows that it set aside.
 function calibrated(prediction) {
   const { temperature } = data.target;
-  return likelihood && temperature !== 1 ? likelihood.mean(state.result.logits.map((s) => s / temperature)) : prediction;
+  return likelihood && temperature !== 1 ? likelihood.mean([...state.result.logits.map((s) => s / temperature), ...traceMath.scalesOf(layers, state.theta)]) : prediction;
 }
 
 function actualText() {
@@ -122,8 +122,18 @@ const stages = [
 const turn = stages.findIndex(({ kind }) => kind === "minusE");
 
 function equationsOf(stage) {
-  if (["yhat", "loss", "minusE"].includes(stage.kind)) return E.top(stage.kind, data.likelihood, data.equation);
-  return E.general[stage.kind](stage.layer, layers[stage.layer - 1], L);
+  if (["yhat", "loss", "minusE"].includes(stage.kind)) return topEquations(stage.kind);
+  return E.general[stage.kind](stage.layer, layers[stage.layer - 1], L, Boolean(data.offset));
+}
+
+// In symbols, and with the numbers of the output that is looked at.
+function topEquations(kind) {
+  const { logits, prediction, loss, minusE } = state.result;
+  const row = likelihood && prediction && {
+    z: [...logits, ...traceMath.scalesOf(layers, state.theta)], y: state.y, prediction, loss, minusE,
+    k: state.selected.get(L) ?? 0,
+  };
+  return traceTop.equations(kind, data.likelihood, data.equation, data.settings, row, format);
 }
 
 function nameOf(l, k) {
@@ -201,7 +211,8 @@ function explainSum(l, k) {
   const bias = layer.bias ? state.theta[layer.start + layer.units * layer.inputs + k] : null;
   const symbol = l === L ? E.sub("s", `${k}`) : E.unit("s", l, k);
   const after = l === L ? [] : [["N2", E.applied(`activation of unit ${k}`, E.unit("h", l, k), layer.activation, format(of.s[k]), format(of.h[k]))]];
-  return { title: title(l, k), heads: ["comes from", `w_${l}`, l === 1 ? "x" : `h_${l - 1}`, "product"], terms, bias, total: of.s[k], n: "N1", symbol, after };
+  const moved = l === L && data.offset ? data.offset[k] : null;
+  return { title: title(l, k), heads: ["comes from", `w_${l}`, l === 1 ? "x" : `h_${l - 1}`, "product"], terms, bias, moved, total: of.s[k], n: "N1", symbol, after };
 }
 
 function explainDelta(l, k) {
