@@ -97,6 +97,38 @@ def agrees_with_python(javascript, problem):
     np.testing.assert_allclose(gradients, minus_e, rtol=1e-11, atol=1e-13)
 
 
+SCALED = [(name, {}) for name in ("negative_binomial", "gamma", "weibull", "student_t")]
+SCALED += [("tweedie", {"power": power}) for power in (1.02, 1.5, 1.97)]
+
+
+@pytest.mark.parametrize(("name", "settings"), SCALED)
+def test_scales_from_small_to_large_are_pythons(javascript, name, settings):
+    """Where series take over from sums and from the gamma function, and back."""
+    likelihood = LIKELIHOODS[name](scale="network", **settings)
+    t, y = (part.ravel() for part in np.meshgrid(np.linspace(-9, 4, 40), [0.0, 1.0, 4.0, 37.0, 300.0]))
+    keep = y > 0 if name in ("gamma", "weibull") else y >= 0
+    t, y = t[keep], y[keep]
+    s = np.log(np.maximum(y, 0.5)) + np.resize([-1.5, -0.02, 0.0, 0.4, 2.0], len(y)) * np.exp(t / 4)
+    if name == "student_t":
+        s = y + s
+    target = np.column_stack([y, np.arange(len(y)) % 2]) if name == "weibull" else y[:, None]
+    z = np.column_stack([s, t])
+    loss, minus_e = likelihood.loss_and_gradient(z, target)
+    there = np.isfinite(loss) & (np.abs(loss) < 1e12)
+    found = javascript(
+        "given.rows.map(([z, y]) => { const top = traceLikelihoods.LIKELIHOODS[given.name](given.settings); "
+        "return [top.loss(z, y), ...top.minusE(z, y)]; })",
+        {
+            "name": name,
+            "settings": likelihood.settings(),
+            "rows": list(zip(z.tolist(), target.tolist(), strict=True)),
+        },
+    )
+    assert there.sum() > 0.8 * len(there)
+    expected = np.column_stack([loss, minus_e])[there]
+    np.testing.assert_allclose(np.array(found, dtype=float)[there], expected, rtol=1e-8, atol=1e-8)
+
+
 def test_every_likelihood_above_every_activation_runs_as_python_does(javascript, make_problem, cases):
     given, expected = [], []
     for name in cases:
@@ -335,6 +367,10 @@ IN_SYMBOLS = {
     ("ordinal", "yhat"),
     ("categorical/smoothed", "loss"),
     ("categorical/smoothed", "minusE"),
+    ("bernoulli/smoothed", "loss"),
+    ("bernoulli/smoothed", "minusE"),
+    ("tweedie/learned", "loss"),
+    ("tweedie/network", "loss"),
 }
 
 
@@ -354,7 +390,9 @@ def test_each_equation_of_the_top_with_this_rows_numbers_is_true(top_equations, 
                 *_, (text, right, *result) = equations
                 in_symbols = (name, kind) in IN_SYMBOLS or (name.split("/")[0], kind) in IN_SYMBOLS
                 log_gamma = (
-                    name.endswith("network") and name.startswith(("gamma", "negative")) and k >= outputs
+                    name.endswith("network")
+                    and name.startswith(("gamma", "negative", "tweedie"))
+                    and k >= outputs
                 )
                 if in_symbols or (several and kind == "loss") or (log_gamma and kind == "minusE"):
                     continue

@@ -53,7 +53,7 @@ const traceLikelihoods = (() => {
   // ── Outputs that each have a logit of their own, and a log-scale (N14) ──
 
   // A likelihood whose outputs have no scale: loss and −e of one of them, and its mean.
-  const independent = (mean, lossOf, minusE) => () => ({
+  const independent = (mean, lossOf, minusE) => ({
     mean: (s) => s.map(mean),
     loss: (s, y) => sumOf(s.map((value, k) => (y[k] === null ? 0 : lossOf(value, y[k])))),
     minusE: (s, y) => s.map((value, k) => (y[k] === null ? 0 : minusE(value, y[k]))),
@@ -112,10 +112,47 @@ const traceLikelihoods = (() => {
     return [excess + value, byS, slope - excess];
   }
 
-  const tweedie = ({ power: p, ...rest }) => scaled((s, t, y) => { // N23
-    const up = Math.exp((2 - p) * s - t), down = y * Math.exp((1 - p) * s - t);
-    return [up / (2 - p) + down / (p - 1), up - down, 0];
-  }, Math.exp)(rest);
+  // N23: the loss is D, what it is more than at μ = y, less R, the log of a sum over the number of amounts.
+  const tweedie = ({ power: p, ...rest }) => {
+    const R = amounts(p);
+    const terms = (s, t, y, given) => {
+      const up = Math.exp((2 - p) * s - t), down = y * Math.exp((1 - p) * s - t), loss = up / (2 - p) + down / (p - 1);
+      if (given) return [loss, up - down, 0];
+      if (y === 0) return [loss, up - down, -loss];
+      const [value, slope] = R((2 - p) * Math.log(y) - t - Math.log(2 - p)), excess = deviance(p, s, t, y, loss);
+      return [excess - value, up - down, slope - excess];
+    };
+    return scaled(terms, Math.exp)(rest);
+  };
+
+  function deviance(p, s, t, y, loss) {
+    const q = 2 - p, l = Math.log(y) - s;
+    if (Math.abs(l) >= 1) return loss - Math.exp(q * Math.log(y) - t) / (q * (1 - q));
+    const bend = q * (Math.expm1(l) - l) - (Math.expm1(q * l) - q * l); // near μ = y without a difference of large numbers
+    return (Math.max(bend, 0) / (q * (1 - q))) * Math.exp(q * s - t);
+  }
+
+  // R and ∂R/∂a for the log a of the number of amounts, as chainrule.likelihoods.poisson_gamma has it: the sum itself
+  // where they are few, else Laplace's method.
+  function amounts(p) {
+    const A = 1 / (p - 1), kappa = (2 - p) / (p - 1), many = Math.max(100, 100 / kappa, 2 / (p - 1));
+    const q = ((kappa + 2) * (2 * kappa + 1)) / (24 * kappa * A);
+    const third = ((2 * kappa ** 2 + 11 * kappa + 2) * (4 * kappa ** 2 - 15 * kappa + 4)) / (240 * kappa ** 2 * A ** 2);
+    const fourth = (36 * kappa ** 4 + 58 * kappa ** 3 - 323 * kappa ** 2 + 58 * kappa + 36) / (240 * kappa ** 2 * A ** 3);
+    const series = [-q, -q / (2 * A), q * third, q * fourth];
+    const n = 9 + Math.ceil(many + 9 * Math.sqrt(many * (p - 1)));
+    const weights = Array.from({ length: n }, (_, i) => (i + 1) * kappa * Math.log(kappa) - logGamma(i + 2) - logGamma(kappa * (i + 1)));
+    return (a) => {
+      const m = Math.exp(a);
+      if (m >= many) {
+        const powers = series.map((c, i) => c / m ** (i + 1));
+        return [0.5 * (a + Math.log(kappa / (2 * Math.PI * A))) + sumOf(powers), 0.5 - sumOf(powers.map((value, i) => (i + 1) * value))];
+      }
+      const logs = weights.map((weight, i) => A * a * (i + 1) + weight), most = Math.max(...logs);
+      const shares = logs.map((value) => Math.exp(value - most)), total = sumOf(shares);
+      return [most + Math.log(total) - A * m, A * (sumOf(shares.map((share, i) => share * (i + 1))) / total - m)];
+    };
+  }
 
   function weibull({ scale }) { // N24
     const given = typeof scale === "number";
@@ -132,6 +169,16 @@ const traceLikelihoods = (() => {
   }
 
   // ── Classes ──
+
+  // N6; with smoothing by ε the target is y + ε (½ − y).
+  function bernoulli({ label_smoothing: epsilon }) {
+    const smoothed = (y) => y + epsilon * (0.5 - y);
+    return independent(
+      sigmoid,
+      (s, y) => smoothed(y) * softplus(-s) + (1 - smoothed(y)) * softplus(s),
+      (s, y) => (1 - smoothed(y)) * sigmoid(s) - smoothed(y) * sigmoid(-s),
+    );
+  }
 
   function softmax(s) {
     const most = Math.max(...s);
@@ -223,14 +270,10 @@ const traceLikelihoods = (() => {
     laplace: scaled(laplaceTerms),
     huber,
     quantile,
-    bernoulli: independent( // N6
-      sigmoid,
-      (s, y) => y * softplus(-s) + (1 - y) * softplus(s),
-      (s, y) => (1 - y) * sigmoid(s) - y * sigmoid(-s),
-    ),
+    bernoulli,
     categorical,
     ordinal,
-    poisson: independent(Math.exp, (s, y) => Math.exp(s) - y * s, (s, y) => Math.exp(s) - y), // N8
+    poisson: () => independent(Math.exp, (s, y) => Math.exp(s) - y * s, (s, y) => Math.exp(s) - y), // N8
     negative_binomial: scaled(negativeBinomialTerms, Math.exp),
     gamma: scaled(gammaTerms, Math.exp),
     tweedie,

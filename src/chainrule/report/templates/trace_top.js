@@ -78,8 +78,8 @@ const traceTop = (() => {
     },
     N23: {
       yhat: (v) => [exp(v.s())],
-      loss: (v) => [fraction("1", v.phi()), between(fraction(power(v.mu(), v.two()), v.two()), "+", v.y(), v.dot, fraction(power(v.mu(), minus(v.one())), v.one()))],
-      byS: (v) => [fraction("1", v.phi()), between(power(v.mu(), v.two()), "−", v.y(), v.dot, power(v.mu(), minus(v.one())))],
+      loss: (v) => (v.given ? [exp(minus(v.t())), between(fraction(power(v.mu(), v.two()), v.two()), "+", v.y(), v.dot, fraction(power(v.mu(), minus(v.one())), v.one()))] : [v.D(), "−", v.R()]),
+      byS: (v) => [exp(minus(v.t())), between(power(v.mu(), v.two()), "−", v.y(), v.dot, power(v.mu(), minus(v.one())))],
     },
     N24: {
       where: { w: (v) => [fraction(row("log", v.y(), "−", v.s()), v.sigma())] },
@@ -93,7 +93,7 @@ const traceTop = (() => {
 
   // ── The quantities: letters ──
 
-  const GREEK = { nu: "ν", delta: "δ", mu: "μ", phi: "φ", sigma: "σ" };
+  const GREEK = { nu: "ν", delta: "δ", mu: "μ", sigma: "σ" };
 
   function letters(equation, given) {
     const own = equation === "N7" ? { s: () => sub("s", "c"), y: () => sub("y", "c"), p: () => sub("p", "c") } : {};
@@ -139,7 +139,7 @@ const traceTop = (() => {
       value.k = Math.exp(-t);
       value.G = loss - value.k * (value.y / mu - 1 - Math.log(value.y / mu));
     }
-    if (equation === "N23") Object.assign(value, { phi: settings.scale, one: p - 1, two: 2 - p });
+    if (equation === "N23") Object.assign(value, { one: p - 1, two: 2 - p });
     if (equation === "N24") Object.assign(value, { y: y[0], d: y[1], sigma: Math.exp(t), w: (Math.log(y[0]) - s) / Math.exp(t) });
     const put = (number) => inBrackets(format(number));
     const special = { given: typeof settings.scale === "number", dot: "·", pinball: () => pinball(settings, z, y, put), ends: ends(z, y[0], settings, put) };
@@ -179,6 +179,7 @@ const traceTop = (() => {
   function withNumbers(kind, equation, formulas, settings, row, format) {
     const at = place(settings, row), manyOutputs = row.y.length > 1 && equation !== "N24";
     if ((kind === "loss" && (manyOutputs || settings.label_smoothing || settings.class_weight)) || at.y === null) return [];
+    if (kind === "loss" && equation === "N23" && typeof settings.scale !== "number") return [];
     if (kind === "minusE" && (equation === "N19" || settings.label_smoothing || settings.class_weight)) return [];
     if (kind === "yhat" && ["N19", "N20"].includes(equation)) return [];
     const v = numbers(equation, settings, row, format);
