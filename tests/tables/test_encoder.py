@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
@@ -520,3 +521,46 @@ def test_a_wide_table_gets_fewer_ramps(n_columns, n_ramps):
     X = np.random.default_rng(0).normal(size=(40, n_columns))
     encoder = TableEncoder(n_ramps=16).fit(X)
     assert encoder.n_inputs == n_columns * (1 + n_ramps)
+
+
+WRITTEN = {
+    "numbers": ([repr(0.5 * k) for k in range(200)], True),
+    "few rows": (["1.5", "-2", "+3e5", " 4 ", ".5", "7."], True),
+    "missing words": (["", "NA", "?", "nan", "None", *map(str, range(100))], True),
+    "codes that come back": ([str(k % 7) for k in range(100)], False),
+    "65 that come back": ([str(k % 65) for k in range(650)], True),
+    "64 that come back": ([str(k % 64) for k in range(640)], False),
+    "leading zeros": ([f"{k % 90:04}" for k in range(180)], False),
+    "one word": ([*map(str, range(100)), "many", "many"], False),
+    "underscores": ([f"1_{k % 90:03}" for k in range(180)], False),
+    "digits of another script": ([f"٣{k % 80}" for k in range(160)], False),
+}
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table, lambda d: [[c] for c in d["c"]]])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_numbers_that_are_written_as_text(name, make):
+    cells, are_numbers = WRITTEN[name]
+    encoder = TableEncoder(n_ramps=8).fit(make({"c": cells}))
+    assert (encoder.columns[0].kind == "number") == are_numbers
+    if are_numbers:
+        plain = [float("nan") if c in ("", "NA", "?", "nan", "None") else float(c) for c in cells]
+        other = TableEncoder(n_ramps=8).fit(np.array(plain)[:, None])
+        np.testing.assert_array_equal(
+            encoder.transform(make({"c": cells})), other.transform([[c] for c in plain])
+        )
+        np.testing.assert_array_equal(
+            other.transform(make({"c": cells})), other.transform([[c] for c in plain])
+        )
+        with pytest.raises(InputError, match=r"holds text .'many' in row 1., but at fit it held numbers"):
+            encoder.transform(make({"c": ["1", "many"]}))
+
+
+def test_categories_stay_categories_whatever_is_written_there():
+    cells = [str(k) for k in range(100)] * 2
+    for table in (
+        pd.DataFrame({"c": pd.Categorical(cells)}),
+        pl.DataFrame({"c": pl.Series(cells, dtype=pl.Categorical)}),
+    ):
+        assert TableEncoder().fit(table).columns[0].kind == "category"
+    assert TableEncoder(["c"]).fit(pd.DataFrame({"c": cells})).columns[0].kind == "category"

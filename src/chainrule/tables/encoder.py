@@ -11,6 +11,8 @@ from chainrule.tables.encodings import (
     Category,
     Dropped,
     Encoding,
+    Number,
+    as_meant,
     check_content,
     describe_encoding,
     fit_encoding,
@@ -32,7 +34,8 @@ class TableEncoder:
     Numbers are centred at the median, scaled by the distance of the quartiles and smoothly clipped to
     ±3. Text, categoricals and booleans get one input for each category, the rare ones of them together.
     Dates give a trend and their place in year, week and day. Where values were missing at fit, an input
-    says so. A column that says nothing (constant, all missing, or text that is different in every row) is
+    says so. Numbers that are written as text are numbers, unless they come back like categories. A column
+    that says nothing (constant, all missing, or text that is different in every row) is
     dropped. The result is finite whatever the table holds.
 
     Parameters
@@ -97,7 +100,9 @@ class TableEncoder:
         """
         source = open_table(table)
         forced = _places(self.categorical_features, source)
-        columns = [source.read(number, categorical=number in forced) for number in range(len(source.names))]
+        columns = [
+            as_meant(source.read(number, categorical=number in forced)) for number in range(len(source.names))
+        ]
         n_numbers = sum(
             values.content == "number" and not isinstance(values.cells, list) for values in columns
         )
@@ -147,6 +152,8 @@ class TableEncoder:
             if isinstance(encoding, Dropped):
                 continue
             values = source.read(number, categorical=isinstance(encoding, Category))
+            if isinstance(encoding, Number):
+                values = values.numbers_in_text()
             check_content(encoding, values)
             last = first + len(encoding.input_names(name))
             encoding.write(values, X[:, first:last])

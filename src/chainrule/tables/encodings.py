@@ -28,6 +28,8 @@ ROWS_PER_CATEGORY = 2
 CLIP = 3.0
 # Ramps run from −½ to ½: beside the number itself, they must not be all that the first layer sees.
 HALF_RAMP = 0.5
+# How many rows have their ramps written at a time: what is computed then stays in the cache.
+BLOCK = 1024
 _LARGEST = float(np.finfo(np.float64).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
@@ -132,11 +134,13 @@ class Number:
             z /= np.sqrt(1.0 + (z / CLIP) ** 2)
             z[missing] = 0.0
             out[:, 0] = z
-        for t, (low, high) in enumerate(pairwise(self.knots), start=1):
-            ramp = np.clip(numbers, low, high)  # first: nothing overflows between two knots
-            ramp = (0.5 * ramp - 0.5 * low) / (0.5 * high - 0.5 * low) - HALF_RAMP  # N25
-            ramp[missing] = 0.0
-            out[:, t] = ramp
+        low, high = np.array(self.knots[:-1]), np.array(self.knots[1:])
+        for start in range(0, len(numbers) * (len(self.ramps) > 0), BLOCK):
+            rows = slice(start, start + BLOCK)
+            ramps = np.clip(numbers[rows, None], low, high)  # first: nothing overflows between two knots
+            ramps = (0.5 * ramps - 0.5 * low) / (0.5 * high - 0.5 * low) - HALF_RAMP  # N25
+            ramps[missing[rows]] = 0.0
+            out[rows, self.ramps.start : self.ramps.stop] = ramps
 
 
 def _knots(halves: NDArray[np.float64], n_ramps: int) -> tuple[float, ...]:
@@ -305,6 +309,16 @@ _ENCODINGS: dict[Kind, type[Encoding]] = {
     "datetime": Datetime,
     "dropped": Dropped,
 }
+
+
+def as_meant(values: Values) -> Values:
+    """Return text that holds numbers as numbers, unless they come back like the codes of categories."""
+    numbers = values.numbers_in_text()
+    if values.content != "text" or numbers.content != "number":
+        return values
+    n_present = np.count_nonzero(~np.isnan(numbers.cells))
+    few = len(np.unique(numbers.cells)) <= min(MOST_CATEGORIES, n_present / ROWS_PER_CATEGORY)
+    return values if few else numbers
 
 
 def fit_encoding(values: Values, n_ramps: int = 0) -> Encoding:

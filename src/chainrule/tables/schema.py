@@ -2,7 +2,8 @@
 
 import datetime
 import numbers
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import NoneType
 from typing import Any, Literal
@@ -40,6 +41,11 @@ MOST_CLASSES = 20
 # A whole number stands for a class when a value comes back in this many rows on average: a quantity's
 # values repeat less often.
 ROWS_PER_CLASS = 5
+
+
+# How a number is written, and how files of text write that there is none.
+_NUMBER = re.compile(r"\s*[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
+_MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "nan", "null", "none"})
 
 
 class CellError(InputError, TypeError):
@@ -84,17 +90,38 @@ class Values:
         category, so None).
     time_zone : str or None
         The time zone whose clock the dates show, None when they have none.
+    categorical : bool, default False
+        Whether the cells are categories by their dtype, or because somebody said so.
     """
 
     name: str
     content: Content
     cells: NDArray[Any] | list[Any]
     time_zone: str | None = None
+    categorical: bool = False
+
+    def numbers_in_text(self) -> "Values":
+        """Return text as the numbers that are written there, or as it is where a cell is none.
+
+        What stands for "missing" in files of text is missing. A code such as "0042" is no number.
+        """
+        if self.content != "text" or self.categorical:
+            return self
+        numbers = np.full(len(self.cells), np.nan)
+        for row, cell in enumerate(self.cells):
+            if cell is None or cell.strip().lower() in _MISSING_WORDS:
+                continue
+            if not _NUMBER.fullmatch(cell):
+                return self
+            numbers[row] = float(cell)
+        return replace(self, content="nothing" if np.isnan(numbers).all() else "number", cells=numbers)
 
     def example(self) -> str:
-        """Return the first cell that is not missing and its row, for an error's text."""
+        """Return the first cell that is there and its row, of text one that is no number, for an error."""
         cells = self.cells if isinstance(self.cells, list) else self.cells.astype(object).tolist()
-        row, cell = next((row, cell) for row, cell in enumerate(cells) if not _is_missing(cell))
+        present = [(row, cell) for row, cell in enumerate(cells) if not _is_missing(cell)]
+        words = ((row, cell) for row, cell in present if not _NUMBER.fullmatch(str(cell)))
+        row, cell = next(words, present[0]) if self.content == "text" else present[0]
         return f"{repr(cell) if self.content == 'text' else cell} in row {row}"
 
 
@@ -332,7 +359,8 @@ def _values(
     if len(rows) < n_rows:
         present, plain = plain, np.full(n_rows, missing, dtype=plain.dtype)
         plain[rows] = present
-    return Values(name, content, plain.tolist() if plain.dtype == object else plain, time_zone)
+    cells = plain.tolist() if plain.dtype == object else plain
+    return Values(name, content, cells, time_zone, categorical)
 
 
 def _is_missing(cell: Any) -> bool:

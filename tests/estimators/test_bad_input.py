@@ -1,0 +1,225 @@
+"""What people bring: each of these gives a sensible fit or a clear error, and the test says which."""
+
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from chainrule import InputError, TabularClassifier, TabularRegressor
+
+RNG = np.random.default_rng(0)
+N = 240
+X = RNG.normal(size=(N, 3))
+Y = X[:, 0] + X[:, 1] ** 2 + 0.1 * RNG.normal(size=N)
+TABLE = pd.DataFrame(X, columns=["a", "b", "c"]).assign(colour=np.where(X[:, 2] > 0, "red", "blue"))
+NEW = RNG.normal(size=(N, 3))
+EXPECTED = NEW[:, 0] + NEW[:, 1] ** 2
+
+
+def regressor(**settings):
+    return TabularRegressor(**{"random_state": 0, "epochs": 15, "n_members": 2, **settings})
+
+
+def classifier(**settings):
+    return TabularClassifier(**{"random_state": 0, "epochs": 15, "n_members": 2, **settings})
+
+
+# ── Columns at predict time: scikit-learn's errors ──
+
+OTHER_COLUMNS = {
+    "extra": (lambda table: table.assign(d=1.0), "Feature names unseen at fit time:\n- d"),
+    "missing": (lambda table: table.drop(columns="b"), "seen at fit time, yet now missing:\n- b"),
+    "reordered": (
+        lambda table: table[["c", "b", "a", "colour"]],
+        "must be in the same order as they were in fit",
+    ),
+    "renamed": (lambda table: table.rename(columns={"a": "A"}), "unseen at fit time:\n- A"),
+    "extra, without names": (
+        lambda table: np.hstack([table[["a", "b", "c"]].to_numpy()] * 2),
+        "X has 6 features",
+    ),
+    "twice": (lambda table: pd.concat([table, table[["a"]]], axis=1), "Two columns have the same name"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_COLUMNS)
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_distribution"])
+def test_other_columns_at_predict_time_are_an_error(name, method):
+    change, text = OTHER_COLUMNS[name]
+    model = classifier(epochs=1).fit(TABLE, Y > 0)
+    with pytest.raises(InputError, match=re.escape(text)):
+        getattr(model, method)(change(TABLE))
+
+
+# ── A column of another content ──
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas])
+def test_a_number_column_that_arrives_as_text_is_read(make):
+    as_text = TABLE.assign(a=[repr(float(a)) for a in TABLE["a"]])
+    model = regressor().fit(TABLE, Y)
+    by_text = regressor().fit(make(as_text), Y)
+    np.testing.assert_array_equal(by_text.predict(make(as_text)), model.predict(TABLE))
+    np.testing.assert_array_equal(model.predict(make(as_text)), model.predict(TABLE))
+    np.testing.assert_array_equal(by_text.predict(make(TABLE)), model.predict(TABLE))
+    with pytest.raises(InputError, match=re.escape("Column 'a' holds text ('much' in row 0)")):
+        model.predict(make(TABLE.assign(a="much")))
+
+
+def test_a_category_column_that_arrives_as_numbers_is_an_error_unless_it_was_numbers():
+    codes = (TABLE["colour"] == "red").astype(int)
+    model = regressor(epochs=1).fit(TABLE, Y)
+    with pytest.raises(InputError, match=r"Column 'colour' holds numbers .* but at fit it held text"):
+        model.predict(TABLE.assign(colour=codes))
+    by_codes = regressor(epochs=1, categorical_features=["colour"]).fit(TABLE.assign(colour=codes), Y)
+    for dtype in ("int8", "float64", "bool"):
+        np.testing.assert_array_equal(
+            by_codes.predict(TABLE.assign(colour=codes.astype(dtype))),
+            by_codes.predict(TABLE.assign(colour=codes)),
+        )
+
+
+# ── Rows ──
+
+
+def test_rows_where_all_is_missing_are_predicted():
+    table = TABLE.copy()
+    table.loc[:19, :] = np.nan
+    model = regressor().fit(table, Y)
+    predicted = model.predict(table)
+    assert np.isfinite(predicted).all()
+    assert np.ptp(predicted[:20]) == 0
+    assert Y.min() < predicted[0] < Y.max()
+    seen_none = regressor().fit(TABLE, Y)  # nothing was missing at the fit
+    assert np.isfinite(seen_none.predict(table)).all()
+
+
+@pytest.mark.parametrize("kind", [regressor, classifier])
+def test_one_row_is_too_few(kind):
+    with pytest.raises(InputError, match=r"No column says anything about the rows \(n_samples=1\)"):
+        kind().fit(X[:1], [1])
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 5, 9])
+@pytest.mark.parametrize("preset", ["fast", "default", "best"])
+def test_a_handful_of_rows_is_enough(n_rows, preset):
+    model = regressor(preset=preset, n_members=None, epochs=3).fit(X[:n_rows], Y[:n_rows])
+    assert np.isfinite(model.predict(NEW)).all()
+    y = ["a", "b", "c"] * 3
+    probabilities = (
+        classifier(preset=preset, n_members=None, epochs=3).fit(X[:n_rows], y[:n_rows]).predict_proba(NEW)
+    )
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_rare", [1, 3])
+@pytest.mark.parametrize(
+    "settings", [{}, {"metric": "auc"}, {"class_weight": "balanced"}, {"metric": "error"}]
+)
+def test_a_class_of_so_few_rows_is_learned_with_the_others(n_rare, settings):
+    y = np.where(X[:, 0] > 0, "much", "little").astype(object)
+    y[:n_rare] = "rare"
+    model = classifier(**settings).fit(X, y)
+    assert model.classes_.tolist() == ["little", "much", "rare"]
+    probabilities = model.predict_proba(X)
+    assert np.isfinite(model.predict_log_proba(X)).all()
+    assert (probabilities[:, 2] > 0).all()
+    assert np.mean(model.predict(X) == y) > 0.85
+
+
+# ── The target ──
+
+
+def test_a_target_with_missing_values_is_an_error_that_names_them():
+    y = Y.copy()
+    y[[3, 7]] = np.nan
+    for missing in (y, pd.Series(y), pl.Series(y.tolist()), [None if v != v else v for v in y.tolist()]):  # noqa: PLR0124 (NaN)
+        with pytest.raises(
+            InputError, match=r"y has 2 rows that are missing .*\(rows 3, 7, counted from 0\)"
+        ):
+            regressor().fit(X, missing)
+
+
+UNITS = {
+    "times 1e6": (lambda y: y * 1e6, lambda z: z * 1e-6),
+    "plus 1e6": (lambda y: y + 1e6, lambda z: z - 1e6),
+    "times 1e30, float32": (lambda y: (y * 1e30).astype(np.float32), lambda z: z * 1e-30),
+    "times 1e-30, float32": (lambda y: (y * 1e-30).astype(np.float32), lambda z: z * 1e30),
+    "times 1e100": (lambda y: y * 1e100, lambda z: z * 1e-100),
+}
+LOCATION_LIKELIHOODS = ("normal", "normal_with_variance", "student_t", "laplace", "huber", "quantile")
+
+
+@pytest.mark.parametrize("likelihood", LOCATION_LIKELIHOODS)
+@pytest.mark.parametrize("name", UNITS)
+def test_the_units_of_y_do_not_matter(name, likelihood):
+    to, back = UNITS[name]
+    model = regressor(likelihood=likelihood).fit(X, to(Y))
+    plain = regressor(likelihood=likelihood).fit(X, Y)
+    np.testing.assert_allclose(back(model.predict(NEW)), plain.predict(NEW), rtol=1e-3, atol=2e-3)
+    np.testing.assert_allclose(
+        back(model.predict_interval(NEW)), plain.predict_interval(NEW), rtol=1e-2, atol=1e-2
+    )
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "factor"),
+    [*itertools.product(["poisson", "gamma", "tweedie"], [1e6, 1e30]), ("negative_binomial", 1e6)],
+)
+def test_amounts_of_any_size_are_learned(likelihood, factor):
+    amounts = np.ceil(5 * np.exp(0.5 * Y))
+    y = np.rint(factor * amounts).astype(np.float32 if factor > 1e6 else np.int64)
+    model = regressor(likelihood=likelihood, epochs=40).fit(X, y)
+    assert np.median(np.abs(np.log(model.predict(X) / factor / amounts))) < 0.3
+
+
+# ── The table ──
+
+
+def test_one_column_at_1e9_hides_nothing():
+    model = regressor().fit(X, Y)
+    for spoiled, new in (
+        (X * [1, 1, 1e9], NEW * [1, 1, 1e9]),
+        (X + np.array([0, 0, 1e9]), NEW + np.array([0, 0, 1e9])),
+        (np.vstack([[0.0, 0.0, 1e9], X[1:]]), NEW),
+    ):
+        other = regressor().fit(spoiled, Y)
+        errors = [
+            np.sqrt(np.mean((m.predict(rows) - EXPECTED) ** 2)) for m, rows in ((model, NEW), (other, new))
+        ]
+        assert errors[1] < 1.25 * errors[0]
+
+
+@pytest.mark.parametrize("far", [1e3, 1e9, 1e300, np.inf])
+def test_far_outside_predictions_do_not_run_away(far):
+    model = regressor(n_members=4).fit(X, Y)
+    for sign in (-1, 1):
+        predicted = model.predict(np.full((1, 3), sign * far))
+        assert Y.min() - 2 * np.ptp(Y) < predicted[0] < Y.max() + 2 * np.ptp(Y)
+
+
+def test_10_000_columns():
+    rng = np.random.default_rng(1)
+    wide = rng.normal(size=(60, 10_000))
+    wide[:, 17] *= 1e4
+    model = regressor(preset="fast", epochs=2, hidden=(8,)).fit(wide, wide[:, 0])
+    assert model.encoder_.n_inputs == 10_000  # so many columns get no ramps
+    assert np.isfinite(model.predict(wide)).all()
+
+
+@pytest.mark.parametrize("n_categories", [65, 20_000])
+def test_a_column_of_many_categories(n_categories):
+    rng = np.random.default_rng(2)
+    worth = rng.normal(size=n_categories)
+    codes = np.minimum(rng.zipf(1.3, 20_000) - 1, n_categories - 1)
+    table = pd.DataFrame({"who": [f"person {k}" for k in codes], "a": rng.normal(size=20_000)})
+    y = worth[codes] + 0.1 * rng.normal(size=20_000)
+    model = regressor(hidden=(32,), epochs=4, preset="fast").fit(table[:15_000], y[:15_000])
+    assert model.score(table[15_000:], y[15_000:]) > 0.4
+    assert model.encoder_.n_inputs < 400
+    unseen = model.predict(table[:5].assign(who="nobody"))
+    assert np.isfinite(unseen).all()
