@@ -18,6 +18,7 @@ from chainrule.architecture import ACTIVATIONS
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.report import write_trace
 from chainrule.report.trace_page import page_data
+from chainrule.tables import TableEncoder
 
 SCRIPTS = [
     files("chainrule.report") / "templates" / name for name in ("trace_likelihoods.js", "trace_math.js")
@@ -190,6 +191,18 @@ def test_infinite_numbers_and_new_categories_are_encoded_as_python_does(javascri
         "given.flatMap(([kind, cell, settings]) => traceMath.ENCODINGS[kind](cell, settings))", given
     )
     np.testing.assert_allclose(encoded, regressor.encoder_.transform(row, dtype="float64")[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_categories", [300, 1400])
+def test_rare_categories_have_the_codes_that_the_encoder_gives_them(javascript, n_categories):
+    cells = [f"word {k}" for k in range(n_categories) for _ in range(8)]
+    encoder = TableEncoder().fit(pd.DataFrame({"c": [*cells, None, "once"]}))
+    (settings,) = encoder.describe()[0]["columns"]
+    words = [*(f"word {k}" for k in range(n_categories)), "once", "new", None]
+    encoded = javascript(
+        "given[0].map((word) => traceMath.ENCODINGS.category(word, given[1]))", [words, settings]
+    )
+    np.testing.assert_array_equal(encoded, encoder.transform(pd.DataFrame({"c": words})))
 
 
 # ── The page in a browser ──

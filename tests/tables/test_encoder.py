@@ -2,6 +2,7 @@ import datetime
 import json
 import subprocess
 import sys
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 from chainrule.errors import InputError
 from chainrule.tables import Column, TableEncoder
-from chainrule.tables.encodings import MOST_CATEGORIES, ROWS_PER_CATEGORY
+from chainrule.tables.encodings import MOST_CATEGORIES, ROWS_PER_CATEGORY, ROWS_PER_CODE
 
 
 @pytest.fixture
@@ -163,13 +164,48 @@ def test_categories_come_by_frequency_then_by_name():
     assert X.tolist() == [[0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
 
 
-def test_only_the_most_frequent_categories_have_inputs():
-    cells = [f"{k:03}" for k in range(MOST_CATEGORIES + 10) for _ in range(200 - k)]
-    encoder = TableEncoder().fit([[cell] for cell in cells])
-    expected = [f"x0 = {k:03}" for k in range(MOST_CATEGORIES)] + ["x0 is rare"]
-    assert list(encoder.input_names) == expected
-    assert encoder.columns[0].note == "10 rare categories share an input"
-    assert encoder.transform([["073"]])[0, -1] == 1
+@pytest.mark.parametrize("n_wide", [1, 4, 8, 16, 20])
+def test_only_the_most_frequent_categories_have_inputs(n_wide):
+    """Up to 256 of a column, and 1024 of all columns together, but 64 at least."""
+    most = {1: 256, 4: 256, 8: 128, 16: 64, 20: 64}[n_wide]
+    cells = [f"{k:03}" for k in range(266) for _ in range(2 + (266 - k) // 45)]
+    encoder = TableEncoder().fit([[cell] * n_wide + [cell > "200"] for cell in cells])
+    counts = Counter(cells)
+    own = sorted(counts, key=lambda cell: (-counts[cell], cell))[:most]
+    names = encoder.inputs_by_column[0]
+    assert names[:most] == tuple(f"x0 = {cell}" for cell in own)
+    assert names[most:] == ("x0 is rare",)  # none comes back often enough for a code
+    assert encoder.columns[0].note == f"{266 - most} rare categories share an input"
+    assert encoder.transform([["265"] * n_wide + [True]])[0, most] == 1
+
+
+@pytest.mark.parametrize("n_coded", [1, 2, 32, 33, 1024, 1025, 3000])
+@pytest.mark.parametrize("missing", [False, True])
+def test_rare_categories_that_come_back_have_codes(n_coded, missing):
+    words = [f"word {k:04}" for k in range(256 + n_coded)]
+    cells = [word for word in words for _ in range(ROWS_PER_CODE)] + ["once", "twice", "twice"]
+    encoder = TableEncoder().fit([[cell] for cell in cells + [None] * missing])
+    n_digits = 0 if n_coded == 1 else 1 if n_coded <= 32 else 2 if n_coded <= 1024 else 3
+    assert encoder.n_inputs == 256 + 1 + 32 * n_digits + missing
+    rest = [["once"], ["twice"], ["new"]]
+    X = encoder.transform([[word] for word in words] + rest + [[None]] * missing)
+    np.testing.assert_array_equal(X[:256, :256], np.eye(256))
+    assert not X[:256, 256:].any()
+    rare = X[256 : 256 + n_coded + 3]
+    assert not rare[:, :256].any()
+    assert (rare[:, 256] == 1).all()
+    codes = rare[:n_coded, 257 : 257 + 32 * n_digits].reshape(n_coded, n_digits, 32)
+    assert (codes.sum(axis=2) == 1).all()
+    ranks = (codes.argmax(axis=2) * 32 ** np.arange(n_digits)).sum(axis=1)
+    if n_digits:
+        np.testing.assert_array_equal(ranks, np.arange(n_coded))
+    assert not rare[n_coded:, 257:].any()  # they share the one input
+    if missing:
+        np.testing.assert_array_equal(X[-1], np.eye(encoder.n_inputs)[-1])
+    description, arrays = json.loads(json.dumps(encoder.describe()[0])), encoder.describe()[1]
+    again = TableEncoder.from_description(description, arrays)
+    np.testing.assert_array_equal(again.transform(rest), encoder.transform(rest))
+    np.testing.assert_array_equal(again.transform([[w] for w in words]), X[: len(words)])
 
 
 @pytest.mark.parametrize(

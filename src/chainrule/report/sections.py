@@ -349,7 +349,7 @@ def learning(fit: Fit) -> Section:
     caption = "The mean loss of a row, in the units in which the network sees the target. "
     if validation is not None:
         caption += "Validation rows are a part of the rows for the fit on which nothing is learnt."
-        text += f" The parameters of epoch {kept} were kept: the validation loss was lowest there."
+        text += f" The parameters of epoch {kept} were kept: the validation {history.monitor} was best there."
     curve = Drawing(
         "Learning curves",
         figures.learning_curves(curves["train_loss"], validation, kept),

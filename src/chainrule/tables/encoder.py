@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from chainrule.errors import InputError
 from chainrule.tables.encodings import (
+    FEW_CATEGORIES,
+    MOST_CATEGORIES,
     Category,
     Dropped,
     Encoding,
@@ -18,13 +20,13 @@ from chainrule.tables.encodings import (
     fit_encoding,
     restore_encoding,
 )
-from chainrule.tables.schema import Column, Table, open_table
+from chainrule.tables.schema import Column, Table, Values, open_table
 
 # Ramps are given up where fewer than this many fit: so few say little beside the number itself.
 FEWEST_RAMPS = 4
-# The most ramps of all columns together, and the most cells of X that they fill at the fit (half a GiB in
-# float32): a wide or a long table gets fewer for each column.
-MOST_RAMPS = 1024
+# The most ramps of all columns together, the most categories of those that have many, and the most cells of X
+# that either fill at the fit (half a GiB in float32): a wide or a long table gets fewer for each column.
+MOST_INPUTS = 1024
 MOST_CELLS = 2**27
 
 
@@ -32,7 +34,8 @@ class TableEncoder:
     """Finds out what each column of a table is, and turns such tables into numbers.
 
     Numbers are centred at the median, scaled by the distance of the quartiles and smoothly clipped to
-    ±3. Text, categoricals and booleans get one input for each category, the rare ones of them together.
+    ±3. Text, categoricals and booleans get one input for each category, the rare ones of them together; of a
+    column with more than 64 categories up to 256 have an input, and those beyond share the inputs of a code.
     Dates give a trend and their place in year, week and day. Where values were missing at fit, an input
     says so. Numbers that are written as text are numbers, unless they come back like categories. A column
     that says nothing (constant, all missing, or text that is different in every row) is
@@ -107,7 +110,8 @@ class TableEncoder:
             values.content == "number" and not isinstance(values.cells, list) for values in columns
         )
         n_ramps = self._ramps_for(n_numbers, source.n_rows)
-        encodings = tuple(fit_encoding(values, n_ramps) for values in columns)
+        most = _most_categories(columns, source.n_rows)
+        encodings = tuple(fit_encoding(values, n_ramps, most) for values in columns)
         if all(encoding.kind == "dropped" for encoding in encodings):
             found = zip(source.names[:5], encodings[:5], strict=True)
             reasons = ", ".join(f"{name!r} ({encoding.note})" for name, encoding in found)
@@ -225,7 +229,7 @@ class TableEncoder:
 
     def _ramps_for(self, n_numbers: int, n_rows: int) -> int:
         """Return how many ramps each column of numbers may have."""
-        most = min(MOST_RAMPS, MOST_CELLS // n_rows) // max(n_numbers, 1)
+        most = min(MOST_INPUTS, MOST_CELLS // n_rows) // max(n_numbers, 1)
         return min(self.n_ramps, most) if most >= FEWEST_RAMPS else 0
 
     def _set(self, names: tuple[str, ...], named: bool, encodings: tuple[Encoding, ...]) -> None:
@@ -254,6 +258,13 @@ class TableEncoder:
                 f"X has {len(source.names)} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
+
+
+def _most_categories(columns: Sequence[Values], n_rows: int) -> int:
+    """Return how many categories of a column may have inputs of their own."""
+    wide = sum(isinstance(c.cells, list) and len(set(c.cells)) > FEW_CATEGORIES for c in columns)
+    room = min(MOST_INPUTS, MOST_CELLS // n_rows) // max(wide, 1)
+    return min(max(room, FEW_CATEGORIES), MOST_CATEGORIES)
 
 
 def _listed(names: list[str]) -> str:

@@ -18,9 +18,14 @@ from chainrule.tables.schema import PLURAL, Content, Kind, Values
 
 Array = NDArray[np.floating[Any]]
 
-# How many categories of a column get an input of their own. Each costs a weight for every unit of the
-# first layer, and the 65th most frequent one holds under 1/64 of the rows.
-MOST_CATEGORIES = 64
+# How many categories of a column get an input of their own: this many where many columns have more, up to the
+# second number where there is room. Each costs a weight for every unit of the first layer.
+FEW_CATEGORIES, MOST_CATEGORIES = 64, 256
+# Rarer ones are told apart by the digits of their rank in this base: 32³ of them at most.
+BASE = 32
+MOST_CODED = BASE**3
+# A code is shared in parts with others, so it takes more rows than an input of its own to say something.
+ROWS_PER_CODE = 8
 # In how many rows a category must be seen for an input of its own: what a single row says about its
 # category cannot be told from what it says about itself.
 ROWS_PER_CATEGORY = 2
@@ -158,6 +163,11 @@ def _knots(halves: NDArray[np.float64], n_ramps: int) -> tuple[float, ...]:
 class Category:
     """One input for each frequent category, one for all rare ones, one for missing values.
 
+    Rare ones that come back are told apart by the digits of their rank, in base 32: each digit has 32 inputs,
+    of which the one that it names is 1 (Shi, Mudigere, Naumov & Yang, "Compositional Embeddings Using
+    Complementary Partitions", KDD 2020). So tens of thousands of categories have a code of their own in 96
+    inputs.
+
     Two categories and nothing else are one input, −1 and 1 (1 is the later one in sorted order, so it is
     True for booleans). A category that was not seen at fit counts as rare where there are rare ones; else
     all inputs are 0, as they are for a missing value where none was missing at fit.
@@ -172,16 +182,19 @@ class Category:
         How many other categories share an input.
     missing : bool
         Whether missing values have an input.
+    coded : tuple, default ()
+        The rare ones that have a code, by their rank.
     """
 
     content: Content
     categories: tuple[str | bool | int | float, ...]
     n_rare: int
     missing: bool
+    coded: tuple[str | bool | int | float, ...] = ()
 
     @classmethod
-    def fit(cls, values: Values) -> "Category | Dropped":
-        """Return what the column's categories say."""
+    def fit(cls, values: Values, most: int = MOST_CATEGORIES) -> "Category | Dropped":
+        """Return what the column's categories say; at most so many get an input of their own."""
         counts = Counter(values.cells)
         missing = counts.pop(None, 0) > 0
         if len(counts) == 1 and not missing:
@@ -192,8 +205,11 @@ class Category:
         ranked = sorted(counts, key=lambda category: (-counts[category], category))
         if len(ranked) > 2:  # of two none needs to share
             ranked = [category for category in ranked if counts[category] >= ROWS_PER_CATEGORY]
-        own = tuple(_plain(category, values.content) for category in ranked[:MOST_CATEGORIES])
-        return cls(values.content, own, len(counts) - len(own), missing)
+        plain = tuple(_plain(category, values.content) for category in ranked)
+        own = plain[:most]
+        coded = plain[most : sum(count >= ROWS_PER_CODE for count in counts.values())][:MOST_CODED]
+        # one alone is told from the others by its input for rare ones
+        return cls(values.content, own, len(counts) - len(own), missing, coded if len(coded) > 1 else ())
 
     @property
     def kind(self) -> Kind:
@@ -205,7 +221,13 @@ class Category:
         """What else there is to know about the column."""
         if not self.categories:
             return "every value is different, but it says something whether one is missing"
+        if self.coded:
+            return f"{self.n_rare} rare categories share an input, and {len(self.coded)} of them have codes"
         return f"{self.n_rare} rare categories share an input" if self.n_rare > 1 else ""
+
+    @property
+    def _n_digits(self) -> int:
+        return 0 if not self.coded else 1 + (len(self.coded) > BASE) + (len(self.coded) > BASE**2)
 
     @property
     def _is_single(self) -> bool:
@@ -220,15 +242,23 @@ class Category:
         own = (self._positive,) if self._is_single else self.categories
         names = [f"{name} = {category}" for category in own]
         names += [f"{name} is rare"] * (self.n_rare > 0)
+        names += [f"{name}: digit {k} is {d}" for k in range(self._n_digits) for d in range(BASE)]
         return (*names, *[f"{name} is missing"] * self.missing)
 
     def write(self, values: Values, out: Array) -> None:
         """Write the inputs to out (n_rows, n_inputs), which comes filled with 0."""
         place: dict[Any, int] = {category: number for number, category in enumerate(self.categories)}
         unseen = len(place) if self.n_rare else -1
+        first_code = len(place) + out.shape[1]  # beyond all inputs
+        place.update(zip(self.coded, range(first_code, first_code + len(self.coded)), strict=True))
         place[None] = out.shape[1] - 1 if self.missing else -1
         n_rows = len(values.cells)
         codes = np.fromiter(map(place.get, values.cells, repeat(unseen)), dtype=np.intp, count=n_rows)
+        rows = np.flatnonzero(codes >= first_code)
+        for k in range(self._n_digits):
+            digit = (codes[rows] - first_code) // BASE**k % BASE
+            out[rows, unseen + 1 + k * BASE + digit] = 1.0
+        codes[rows] = unseen
         rows = np.flatnonzero(codes >= 0)
         if self._is_single:
             out[rows, 0] = np.where(codes[rows] == place[self._positive], 1.0, -1.0)
@@ -317,16 +347,16 @@ def as_meant(values: Values) -> Values:
     if values.content != "text" or numbers.content != "number":
         return values
     n_present = np.count_nonzero(~np.isnan(numbers.cells))
-    few = len(np.unique(numbers.cells)) <= min(MOST_CATEGORIES, n_present / ROWS_PER_CATEGORY)
+    few = len(np.unique(numbers.cells)) <= min(FEW_CATEGORIES, n_present / ROWS_PER_CATEGORY)
     return values if few else numbers
 
 
-def fit_encoding(values: Values, n_ramps: int = 0) -> Encoding:
+def fit_encoding(values: Values, n_ramps: int = 0, most_categories: int = MOST_CATEGORIES) -> Encoding:
     """Return the encoding of a column: what it is, and whether it says something; numbers get ramps."""
     if values.content == "nothing":
         return Dropped("all values are missing")
     if isinstance(values.cells, list):
-        return Category.fit(values)
+        return Category.fit(values, most_categories)
     return Datetime.fit(values) if values.content == "datetime" else Number.fit(values.cells, n_ramps)
 
 

@@ -174,20 +174,30 @@ const traceMath = (() => {
     return settings.missing ? [...inputs, value === null ? 1 : 0] : inputs;
   }
 
+  const BASE = 32; // of the codes of rare categories
+
   function encodeCategory(value, settings) {
     const place = settings.categories.indexOf(value);
     if (settings.categories.length === 2 && !settings.n_rare && !settings.missing) {
       const [a, b] = settings.categories;
       return [place < 0 ? 0 : value === (a > b ? a : b) ? 1 : -1];
     }
-    const n = settings.categories.length;
-    const inputs = new Array(n + (settings.n_rare ? 1 : 0) + (settings.missing ? 1 : 0)).fill(0);
+    const n = settings.categories.length, coded = settings.coded;
+    const digits = [1, BASE, BASE * BASE].filter((power) => coded.length > (power === 1 ? 0 : power));
+    const size = n + (settings.n_rare ? 1 : 0) + BASE * digits.length + (settings.missing ? 1 : 0);
+    const inputs = new Array(size).fill(0);
     if (value === null) {
       if (settings.missing) inputs[inputs.length - 1] = 1;
     } else if (place >= 0) {
       inputs[place] = 1;
     } else if (settings.n_rare) {
       inputs[n] = 1;
+      const rank = coded.indexOf(value);
+      if (rank >= 0) {
+        digits.forEach((power, k) => {
+          inputs[n + 1 + k * BASE + (Math.floor(rank / power) % BASE)] = 1;
+        });
+      }
     }
     return inputs;
   }
