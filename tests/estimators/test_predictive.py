@@ -14,7 +14,10 @@ from sklearn.metrics import accuracy_score, r2_score
 
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
+from chainrule.estimators.calibration import Error
+from chainrule.estimators.members import HeldOut, Member, View, average, disagreement
 from chainrule.estimators.predictive import LocationScale, concordance, conformal_interval, row_nll
+from chainrule.estimators.targets import Scaling
 from chainrule.likelihoods import (
     LIKELIHOODS,
     Bernoulli,
@@ -33,6 +36,7 @@ from chainrule.likelihoods import (
     Weibull,
 )
 from chainrule.likelihoods.distributions import Mixture
+from chainrule.training.batches import Data
 
 N_ROWS = 240
 
@@ -161,14 +165,15 @@ def test_samples_have_the_mean_and_the_quantiles_of_the_distribution(name):
         assert (np.abs(samples.mean(axis=0) - distribution.mean) < 6 * error).all()
 
 
-def scipy_distribution(model, table, name):
-    """Return the distribution by scipy.stats in the units of y, from the logits and the end of θ alone."""
+def scipy_distribution(model, member, table, name):
+    """Return a member's distribution by scipy.stats in the units of y, from its θ alone."""
     target, likelihood = model.target_, model.network_.likelihood
-    logits, ends = model._table_logits(table), model._scales()
+    logits = member.network.forward(member.theta, model.encoder_.transform(table)).astype(float)
+    ends = member.network.scales(member.theta).astype(float)
     s, t = logits[:, 0], ends[0] if len(ends) else logits[:, -1]
     middle, spread, mean = target.location[0] + target.scale[0] * s, target.scale[0], np.exp(s)
     return {
-        "normal": lambda: stats.norm(middle, np.sqrt(model.dispersion_[0])),
+        "normal": lambda: stats.norm(middle, spread * np.sqrt(model.dispersion_[0])),
         "normal_with_variance": lambda: stats.norm(middle, spread * np.exp(t / 2)),
         "student_t": lambda: stats.t(likelihood.degrees_of_freedom, middle, spread * np.exp(t)),
         "laplace": lambda: stats.laplace(middle, spread * np.exp(t)),
@@ -183,28 +188,40 @@ def scipy_distribution(model, table, name):
 OF_SCIPY = [name for name in NUMBERS if name not in ("huber", "quantile", "tweedie")]
 
 
+@pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("name", OF_SCIPY)
-def test_distributions_are_those_of_scipy_in_the_units_of_y(name):
+def test_distributions_are_mixtures_of_those_of_scipy_in_the_units_of_y(name, n_members):
     table, y, _ = draw(name)
-    model = model_for(name).fit(table, y)
-    found, expected = model.predict_distribution(table), scipy_distribution(model, table, name)
+    model = model_for(name, n_members=n_members).fit(table, y)
+    found = model.predict_distribution(table)
+    members = [scipy_distribution(model, member, table, name) for member in model.members_]
     time = y[:, 0] if name == "weibull" else y
-    np.testing.assert_allclose(found.mean, expected.mean(), rtol=1e-9)
-    np.testing.assert_allclose(found.variance, expected.var(), rtol=1e-9)
-    np.testing.assert_allclose(found.cdf(time), expected.cdf(time), rtol=1e-8, atol=1e-12)
-    np.testing.assert_allclose(found.quantile(0.3), expected.ppf(0.3), rtol=1e-8)
+
+    def average(of):
+        return np.mean([of(member) for member in members], axis=0)
+
+    mean = average(lambda it: it.mean())
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-7)
+    np.testing.assert_allclose(model.predict(table), mean, rtol=1e-7)
+    variance = average(lambda it: it.var() + (it.mean() - mean) ** 2)
+    np.testing.assert_allclose(found.variance, variance, rtol=1e-6)
+    np.testing.assert_allclose(found.cdf(time), average(lambda it: it.cdf(time)), rtol=1e-5, atol=1e-9)
+    quantile = found.quantile(0.3)
+    at = average(lambda it: it.cdf(quantile))
     if found.discrete:
-        np.testing.assert_allclose(found.logpmf(time), expected.logpmf(time), rtol=1e-8)
-        nll = -expected.logpmf(time)
+        assert (at >= 0.3 - 1e-12).all()
+        assert ((average(lambda it: it.cdf(quantile - 1)) < 0.3) | (quantile == 0)).all()
+        np.testing.assert_allclose(found.pmf(time), average(lambda it: it.pmf(time)), rtol=1e-5)
+        nll = -np.log(average(lambda it: it.pmf(time)))
     else:
-        np.testing.assert_allclose(found.logpdf(time), expected.logpdf(time), rtol=1e-8, atol=1e-8)
-        np.testing.assert_allclose(found.pdf(time), expected.pdf(time), rtol=1e-7, atol=1e-300)
-        nll = -expected.logpdf(time)
+        np.testing.assert_allclose(at, 0.3, rtol=1e-5)
+        np.testing.assert_allclose(found.pdf(time), average(lambda it: it.pdf(time)), rtol=1e-5, atol=1e-12)
+        nll = -np.log(average(lambda it: it.pdf(time)))
     if name == "weibull":
-        nll = np.where(y[:, 1] == 1, nll, -expected.logsf(time))
-    assert model.nll(table, y) == pytest.approx(nll.mean(), rel=1e-8)
+        nll = np.where(y[:, 1] == 1, nll, -np.log(average(lambda it: it.sf(time))))
+    assert model.nll(table, y) == pytest.approx(nll.mean(), rel=1e-6)
     weight = np.arange(N_ROWS) % 3
-    assert model.nll(table, y, weight) == pytest.approx(np.average(nll, weights=weight), rel=1e-8)
+    assert model.nll(table, y, weight) == pytest.approx(np.average(nll, weights=weight), rel=1e-6)
 
 
 # Counts have no unit, and φ of Tweedie has one of its own.
@@ -514,12 +531,22 @@ def test_the_spread_of_a_normal_model_is_that_of_its_errors():
     np.testing.assert_allclose(spread, 7, rtol=0.2)
     without = TabularRegressor(hidden=(), validation_fraction=0, random_state=0).fit(X, y)
     residual = y - without.predict(X)
-    np.testing.assert_allclose(without.dispersion_, np.mean(residual**2), rtol=1e-5)
+    np.testing.assert_allclose(without.dispersion_ * np.var(y), np.mean(residual**2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_the_variance_of_a_mixture_of_normals_is_the_mean_square_of_the_errors(n_members):
+    table, y, _ = draw("normal")
+    model = model_for("normal", validation_fraction=0, n_members=n_members).fit(table, y)
+    variance = model.predict_distribution(table).variance
+    assert variance.mean() == pytest.approx(np.mean((y - model.predict(table)) ** 2), rel=1e-5)
+    assert (np.ptp(variance) > 0) == (n_members > 1)  # where members agree it is less
 
 
 def test_the_dispersion_of_tweedie_is_pearsons():
     table, y, _ = draw("tweedie", n_rows=2000)
-    model = model_for("tweedie", likelihood=Tweedie(power=1.4), validation_fraction=0).fit(table, y)
+    model = model_for("tweedie", likelihood=Tweedie(power=1.4), validation_fraction=0, n_members=1)
+    model.fit(table, y)
     mean = model.predict(table)
     assert model.dispersion_[0] == pytest.approx(np.mean((y - mean) ** 2 / mean**1.4), rel=1e-5)
     np.testing.assert_allclose(
@@ -586,7 +613,7 @@ def test_the_score_is_the_rank_that_theory_asks_for(name):
     model = model_for(name).fit(table, y)
     kept = model.kept_aside_
     n_aside = len(kept.y)
-    distribution = model._distribution(kept.logits)
+    distribution = model.target_.distribution(model._of_z(kept.logits, model._scales()))
     for coverage in (0.3, 0.5, 0.8, 0.95):
         ends = conformal_interval(distribution, distribution, kept.y[:, 0], None, coverage)
         held = int(np.sum((ends[:, 0] <= kept.y[:, 0] + 1e-9) & (kept.y[:, 0] - 1e-9 <= ends[:, 1])))
@@ -682,7 +709,7 @@ def test_several_labels_with_missing_entries_are_a_bernoulli_each():
 @pytest.mark.parametrize("name", [name for name in NUMBERS if name != "tweedie"])
 def test_survival_is_what_the_cdf_leaves_and_goes_on_where_that_is_1(name):
     table, y, _ = draw(name)
-    distribution = model_for(name).fit(table, y).predict_distribution(table)
+    distribution = model_for(name, n_members=1).fit(table, y).predict_distribution(table)
     for q in (0.1, 0.5, 0.99):
         at = distribution.quantile(q)
         left = 1 - distribution.cdf(at)
@@ -699,3 +726,73 @@ def distribution_shape(distribution):
     """Return log σ of a Weibull distribution from two of its quantiles."""
     low, high = distribution.quantile([1 - np.exp(-1), 1 - np.exp(-np.e)]).T
     return np.log(np.log(high / low))
+
+
+# ── From some of the members to all ──
+
+
+def members_that_miss(rng, n_rows, n_members, noise=1.0, own=0.5):
+    """Return targets and what each member says: what all have wrong, and something of its own."""
+    truth = rng.normal(size=n_rows)
+    y = truth + noise * rng.normal(size=n_rows)
+    return y, truth + own * rng.normal(size=(n_members, n_rows))
+
+
+# N26
+@pytest.mark.parametrize("weights", [np.ones(8), np.r_[np.ones(4), 3 * np.ones(4)]])
+def test_the_error_of_all_members_follows_from_those_of_some(weights):
+    rng = np.random.default_rng(0)
+    y, said = members_that_miss(rng, 40_000, 8)
+    blind = rng.integers(1, 4, 40_000)  # so many have not seen the row
+    member = [replace(MEMBER, weight=weight) for weight in weights]
+    views = []
+    for k in range(8):
+        rows = np.flatnonzero((np.arange(40_000) + k) % 8 < blind)
+        views.append(View(rows, said[k][rows, None], member[k]))
+    mean = average(views, 40_000, lambda view: view.logits)
+    apart = disagreement(views, mean, lambda view: view.logits)
+    assert (np.isnan(apart.variance[:, 0]) == (blind == 1)).all()
+    parts = Error.measured(y[:, None] - mean, apart.variance, apart.n_effective, None)
+    np.testing.assert_allclose(parts, [[1.0], [0.25]], rtol=0.03)
+    of_all = np.mean((y - np.average(said, axis=0, weights=weights)) ** 2)
+    n_effective = weights.sum() ** 2 / (weights**2).sum()
+    assert parts.of(n_effective)[0] == pytest.approx(of_all, rel=0.03)
+
+
+MEMBER = Member(cr.Network(1, likelihood=Normal()), np.zeros(2), None)
+
+
+def test_rows_that_no_member_has_seen_are_kept_as_they_are():
+    table, y, _ = draw("normal")
+    rows = (table[:80], y[:80])
+    model = model_for("normal", n_members=3).fit(table[80:], y[80:], eval_set=rows)
+    np.testing.assert_allclose(model.kept_aside_.y[:, 0], y[:80], rtol=1e-12)
+    by_time = model_for("normal", n_members=3, validation="last").fit(table, y)
+    np.testing.assert_allclose(by_time.kept_aside_.y[:, 0], y[-len(by_time.kept_aside_.y) :], rtol=1e-12)
+    alone = model_for("normal", n_members=3).fit(table, y)  # others for each member: nothing to go by
+    assert set(alone.kept_aside_.y[:, 0].round(6)) <= set(y.round(6))
+
+
+def test_intervals_are_as_wide_as_the_error_of_all_members_where_pairs_held_rows_out():
+    """Two members have not seen a row, and eight predict a new one: the interval is that of eight."""
+    rng = np.random.default_rng(1)
+    y, said = members_that_miss(rng, 20_000, 8, own=1.5)
+    kept, new = slice(0, 4000), slice(4000, None)
+    pair = np.arange(4000) % 4
+    views = [
+        View(np.flatnonzero(pair == k // 2), said[k][kept][pair == k // 2, None], MEMBER) for k in range(8)
+    ]
+    model = TabularRegressor(hidden=(), random_state=0).fit(np.arange(50.0)[:, None], rng.normal(size=50))
+    model.target_ = Scaling(np.zeros(1), np.ones(1))
+    model.members_ = (MEMBER,) * 8
+    data = Data(np.zeros((4000, 1)), y[kept, None], None)
+    for corrected, nearer in ((True, 0.012), (False, 1.0)):
+        model._calibrate(HeldOut(np.arange(4000), data, views), data)
+        aside = model.kept_aside_ if corrected else replace(model.kept_aside_, y=y[kept, None])
+        of_new = Normal().distribution(said[:, new].mean(axis=0)[:, None])
+        of_kept = Normal().distribution(aside.logits)
+        for coverage in (0.5, 0.8, 0.95):
+            lower, upper = conformal_interval(of_new, of_kept, aside.y[:, 0], None, coverage).T
+            held = np.mean((lower <= y[new]) & (y[new] <= upper))
+            assert abs(held - coverage) < nearer
+            assert corrected or held > coverage + 0.02  # too wide

@@ -1,7 +1,7 @@
 """What rows that a fit kept aside say about its errors: the width of an interval, and a temperature."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,55 @@ def checked_coverage(coverage: float, n_rows: int) -> float:
             "for a smaller coverage. predict_distribution(X).interval(coverage) needs none and promises none."
         )
     return float(coverage)
+
+
+class Error(NamedTuple):
+    """What the mean square of an error is made of: S + V / n where n members are averaged (N26).
+
+    Parameters
+    ----------
+    shared : (n_outputs,)
+        S: the noise, and what all members have wrong.
+    own : (n_outputs,)
+        V: the variance of what one member has wrong by itself.
+    """
+
+    shared: NDArray[np.float64]
+    own: NDArray[np.float64]
+
+    def of(self, n_members: Array | float) -> Array:
+        """Return S + V / n: (…, n_outputs) for n (…, 1), or (n_outputs,) for one number."""
+        return np.asarray(self.shared + self.own / n_members)
+
+    @classmethod
+    def measured(
+        cls, residual: Array, variance: Array, n_members: NDArray[np.float64], weight: Array | None
+    ) -> "Error":
+        """Return S and V by rows that were not learned from.
+
+        Parameters
+        ----------
+        residual : (n_rows, n_outputs)
+            y − ŷ, where ŷ is the mean of those members that have not seen the row; NaN where y is missing.
+        variance : (n_rows, n_outputs)
+            Of one of these members, NaN where there is one alone: V is its mean. Where no row has several, it
+            is taken for 0, and one member's error for that of all.
+        n_members : (n_rows,)
+            How many they are.
+        weight : (n_rows,) or None
+            Weights of the rows.
+        """
+        own = _mean_of_known(variance, weight)
+        shared = _mean_of_known(np.square(residual) - own / n_members[:, None], weight)
+        return cls(np.maximum(shared, 0), own)
+
+
+def _mean_of_known(values: Array, weight: Array | None) -> NDArray[np.float64]:
+    """Return the weighted mean of each column over its finite entries, 0 where there are none."""
+    known = np.isfinite(values)
+    counts = known * (1.0 if weight is None else weight.astype(np.float64)[:, None])
+    total = counts.sum(axis=0)
+    return np.where(known, counts * np.where(known, values, 0), 0).sum(axis=0) / np.where(total > 0, total, 1)
 
 
 def fitted_temperature(likelihood: Likelihood, logits: Array, y: NDArray[Any], weight: Array | None) -> float:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from chainrule.errors import InputError
-from chainrule.estimators.targets import Classes, columns_of, is_censored
+from chainrule.estimators.predictive import is_censored
+from chainrule.estimators.targets import Classes, columns_of
 from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Ordinal, Poisson
 from chainrule.training import METRICS, Metric
 

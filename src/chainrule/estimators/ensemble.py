@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 from chainrule.architecture import Dense, Dropout, Layer
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
-from chainrule.estimators.members import HeldOut, Job, Kind, Member, Plan, steps_done, stopped_by, that_count
+from chainrule.estimators.members import (
+    HeldOut,
+    Job,
+    Kind,
+    Member,
+    Plan,
+    View,
+    average,
+    steps_done,
+    stopped_by,
+    that_count,
+)
 from chainrule.estimators.recipe import (
     LINEAR_ITERATIONS,
     LINEAR_L2,
@@ -212,15 +223,18 @@ class EnsembleEstimator(NetworkEstimator):
         self.stopped_by_ = stopped_by(found)
         return plan.held_out(trained)
 
+    def _views(self, X: Array, offset: Array | None = None) -> list[View]:
+        """Return what each member says about all of these rows; an offset is added to the logits."""
+        rows = np.arange(len(X))
+        each = [member.logits(X, self._engine, self.n_threads) for member in self.members_]
+        return [
+            View(rows, logits if offset is None else logits + offset, member)
+            for logits, member in zip(each, self.members_, strict=True)
+        ]
+
     def _logits(self, X: Array) -> Array:
         """Return the weighted mean of the members' logits (n_rows, n_logits), in float64."""
-        total = sum(member.weight for member in self.members_)
-        logits = np.zeros((len(X), self.network_.n_logits))
-        for member in self.members_:
-            engine = member.network.engine(self._engine, self.n_threads)
-            logits += member.weight * engine.forward(member.theta, X).astype(np.float64)
-        logits /= total
-        return logits
+        return average(self._views(X), len(X), lambda view: view.logits)
 
     def _check_restored(self) -> None:
         self._require_restored("members_", tuple, lambda it: len(it) > 0)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule.engine.native import usable_threads
 from chainrule.estimators.greedy import greedy_counts
 from chainrule.estimators.rows import Part, initial_parameters
+from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS
 from chainrule.training import Callback, GradientNorms, History, Metric, Training, train
@@ -44,6 +45,14 @@ class Member:
     theta: Array
     history: History
     weight: float = 1.0
+
+    def logits(self, X: Array, engine: str, n_threads: int | None) -> Array:
+        """Return its logits for rows (n_rows, n_logits), in float64."""
+        return self.network.engine(engine, n_threads).forward(self.theta, X).astype(np.float64)
+
+    def scales(self) -> NDArray[np.float64]:
+        """Return the likelihood's learned numbers (n_scales,)."""
+        return self.network.scales(self.theta).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -97,19 +106,95 @@ class Trained(NamedTuple):
     member: Member
 
 
-class HeldOut(NamedTuple):
-    """Rows that were not learned from, and the logits of the members that did not learn from them.
+class View(NamedTuple):
+    """What a member says about some rows.
 
     Parameters
     ----------
-    data : Data
-        The rows.
-    logits : (n_rows, n_logits), float64
-        Of each row the weighted mean over those members that have not seen it, offsets included.
+    rows : (n_seen,)
+        Their places among the rows that are looked at.
+    logits : (n_seen, n_logits), float64
+        Its logits, offsets included.
+    member : Member
+        Who says it.
     """
 
-    data: Data
+    rows: Rows
     logits: Array
+    member: Member
+
+    def mean(self, likelihood: Likelihood) -> Array:
+        """Return its ŷ for these rows, (n_seen, n_columns)."""
+        return likelihood.mean(self.logits, self.member.scales())
+
+
+def average(views: Sequence[View], n_rows: int, of: Callable[[View], Array]) -> NDArray[np.float64]:
+    """Return the weighted mean over the members of what ``of`` gives for the rows of a view: (n_rows, …)."""
+    total = np.zeros(n_rows)
+    for rows, _, member in views:
+        total[rows] += member.weight
+    mean: Any = 0.0
+    for view in views:
+        share = (view.member.weight / total[view.rows])[:, None] * of(view)
+        if len(share) == n_rows:
+            mean = mean + share
+        else:
+            mean = np.zeros((n_rows, share.shape[1])) if isinstance(mean, float) else mean
+            mean[view.rows] += share
+    return np.asarray(mean)
+
+
+class Disagreement(NamedTuple):
+    """How far the members that say something about a row are apart.
+
+    Parameters
+    ----------
+    variance : (n_rows, n_columns)
+        The variance of one of them, without bias; NaN where there is one alone.
+    n_effective : (n_rows,)
+        How many they are: (Σw)² / Σw², their number where their weights are equal.
+    """
+
+    variance: Array
+    n_effective: NDArray[np.float64]
+
+
+def disagreement(views: Sequence[View], mean: Array, of: Callable[[View], Array]) -> Disagreement:
+    """Return how far what ``of`` gives is from its `average`."""
+    total, squares, variance = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(mean.shape)
+    for view in views:
+        rows, weight = view.rows, view.member.weight
+        total[rows] += weight
+        squares[rows] += weight**2
+        variance[rows] += weight * np.square(of(view) - mean[rows])
+    n_effective = total**2 / squares
+    several = n_effective > 1 + 1e-9
+    rest = total * (1 - 1 / np.where(several, n_effective, 2.0))
+    return Disagreement(np.where(several[:, None], variance / rest[:, None], np.nan), n_effective)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that were not learned from, and what the members that did not learn from them say about them.
+
+    Parameters
+    ----------
+    numbers : (n_rows,)
+        The numbers of the rows among those of the fit, or of the eval_set.
+    data : Data
+        The rows.
+    views : sequence of View
+        One for each member that held rows out.
+    """
+
+    numbers: Rows
+    data: Data
+    views: Sequence[View]
+
+    @property
+    def logits(self) -> Array:
+        """Of each row the weighted mean over those members that have not seen it, (n_rows, n_logits)."""
+        return average(self.views, len(self.numbers), lambda view: view.logits)
 
 
 @dataclass(frozen=True)
@@ -243,27 +328,21 @@ class Plan:
         return Trained(job, Member(network, theta, result.history))
 
     def held_out(self, trained: Sequence[Trained]) -> HeldOut | None:
-        """Return the rows that members held out, with their logits; None where there are none."""
-        logits, rows = self._held_out_logits(trained)
-        if not len(rows):
+        """Return the rows that members held out, with what these say; None where there are none."""
+        source = self.data if self.eval_set is None else self.eval_set
+        whole = np.arange(len(source.X))
+        parts = [whole if self.eval_set is not None else job.part.held_out for job, _ in trained]
+        given = [(part, one.member) for part, one in zip(parts, trained, strict=True) if part is not None]
+        if not given:
             return None
-        data = (self.data if self.eval_set is None else self.eval_set).take(rows)
-        return HeldOut(data, logits[rows] if data.offset is None else logits[rows] + data.offset)
-
-    def _held_out_logits(self, trained: Sequence[Trained]) -> tuple[Array, Rows]:
-        """Return the logits (n_rows, n_logits) without offsets, and the numbers of the rows that have any."""
-        data = self.data if self.eval_set is None else self.eval_set
-        logits = np.zeros((len(data.X), self.kinds[0].network.n_logits))
-        total = np.zeros(len(data.X))
-        for (_, part), member in trained:
-            rows = part.held_out if self.eval_set is None else np.arange(len(data.X))
-            if rows is not None:
-                engine = member.network.engine(self.settings.engine, self.settings.n_threads)
-                logits[rows] += member.weight * engine.forward(member.theta, data.X[rows])
-                total[rows] += member.weight
-        rows = np.flatnonzero(total)
-        logits[rows] /= total[rows, None]
-        return logits, rows
+        numbers = reduce(np.union1d, [part for part, _ in given])
+        data = source.take(numbers)
+        views = []
+        for part, member in given:
+            rows = np.searchsorted(numbers, np.sort(part))
+            logits = member.logits(data.X[rows], self.settings.engine, self.settings.n_threads)
+            views.append(View(rows, logits if data.offset is None else logits + data.offset[rows], member))
+        return HeldOut(numbers, data, views)
 
     def weighted(self, trained: Sequence[Trained]) -> list[Trained]:
         """Return the members with the weights under which the mean of their logits does best.
@@ -275,12 +354,13 @@ class Plan:
         if len(numbers) == 1:
             return list(trained)
         of_kind = [[one for one in trained if one.job.kind == number] for number in numbers]
-        found = [self._held_out_logits(members) for members in of_kind]
-        rows = reduce(np.intersect1d, [rows for _, rows in found])
+        found = [held_out for members in of_kind if (held_out := self.held_out(members)) is not None]
+        rows = reduce(np.intersect1d, [held_out.numbers for held_out in found]) if found else np.array([])
         if not len(rows):
             return list(trained)
         data = (self.data if self.eval_set is None else self.eval_set).take(rows)
-        counts = greedy_counts(self._cost(data, trained), [logits[rows] for logits, _ in found])
+        logits = [held_out.logits[np.isin(held_out.numbers, rows)] for held_out in found]
+        counts = greedy_counts(self._cost(data, trained), logits)
         weight = {
             number: count / len(members)
             for number, count, members in zip(numbers, counts, of_kind, strict=True)
@@ -292,17 +372,16 @@ class Plan:
         ]
 
     def _cost(self, data: Data, trained: Sequence[Trained]) -> Callable[[Array], float]:
-        """Return the function from the logits of rows to the metric, or to the mean loss: less is better."""
+        """Return the function from logits, offsets included, to the metric or the loss: less is better."""
         likelihood = self.kinds[0].network.likelihood
         scales = np.mean([member.network.scales(member.theta) for _, member in trained], axis=0)
         y = likelihood.prepare(data.y, len(data.y))
 
         def cost(logits: Array) -> float:
-            moved = logits if data.offset is None else logits + data.offset
             if self.metric is not None:
-                value = self.metric.function(y, likelihood.mean(moved, scales), data.weight)
+                value = self.metric.function(y, likelihood.mean(logits, scales), data.weight)
                 return -value if self.metric.greater_is_better else value
-            losses, _ = likelihood.loss_and_gradient(likelihood.extended(moved, scales), y)
+            losses, _ = likelihood.loss_and_gradient(likelihood.extended(logits, scales), y)
             return float(np.average(losses, weights=data.weight))
 
         return cost

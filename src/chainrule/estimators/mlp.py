@@ -12,8 +12,10 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from chainrule.errors import InputError
 from chainrule.estimators.choice import factors_of_classes
 from chainrule.estimators.mlp_base import MultilayerPerceptron, is_stochastic
+from chainrule.estimators.mlp_predictive import PredictiveNumbers
 from chainrule.estimators.targets import Classes
 from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal
+from chainrule.likelihoods.distributions import ClassDistribution, Distribution
 from chainrule.optimization import Schedule
 
 Array = NDArray[np.floating[Any]]
@@ -333,13 +335,18 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
                 return np.log(self.predict_proba(X))
         return self.target_.log_probabilities(likelihood, self._checked_logits(X))
 
+    def _distribution(self, logits: Array) -> Distribution:
+        if len(self.classes_) == 1 and not self.target_.multilabel:
+            return ClassDistribution(np.ones((len(logits), 1)))  # the only class there is
+        return super()._distribution(logits)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
 
-class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
+class MLPRegressor(RegressorMixin, PredictiveNumbers, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
     """A multi-layer perceptron for numbers, with the interface of scikit-learn's MLPRegressor.
 
     The target is learnt as it stands: scale it when its standard deviation is far from 1.
@@ -364,6 +371,9 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
     best_validation_score_, validation_loss_curve_, n_iter_, t_, n_layers_, n_outputs_, out_activation_, \
     n_features_in_, feature_names_in_
         As in `MLPClassifier`.
+    dispersion_, kept_aside_
+        What the rows that were held out say, else those that were learned from: σ² of "squared_error" and φ
+        of "tweedie", and what `predict_interval` needs. None after `partial_fit`.
 
     Examples
     --------
@@ -379,6 +389,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
         "loss": [StrOptions({"squared_error", *(set(LIKELIHOODS) - FOR_CLASSES)}), Likelihood],
         **MultilayerPerceptron._parameter_constraints,
     }
+    _saved = (*MultilayerPerceptron._saved, "dispersion_", "kept_aside_")
     _metric = "r2"
 
     def __init__(

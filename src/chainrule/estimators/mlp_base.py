@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from chainrule.architecture import ACTIVATIONS, Dense, Dropout, Layer
 from chainrule.engine import RowPredictor
 from chainrule.errors import DivergenceError, InputError
+from chainrule.estimators.mlp_predictive import Predictive
 from chainrule.estimators.mlp_solvers import STOCHASTIC, Solvers
 from chainrule.estimators.mlp_watch import Validation
 from chainrule.likelihoods import Likelihood
@@ -71,7 +72,7 @@ class LayerArrays(list[Array]):
             place[...] = array
 
 
-class MultilayerPerceptron(Solvers, ABC):
+class MultilayerPerceptron(Predictive, Solvers, ABC):
     """What the classifier and the regressor share: everything but the target."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -331,7 +332,11 @@ class MultilayerPerceptron(Solvers, ABC):
                 "Solver produced non-finite parameter weights. The input data may contain large values and "
                 f"need to be preprocessed. {error}"
             ) from None
+        self._fitted(None if incremental else data, None if validation is None else validation.data)
         return self
+
+    def _fitted(self, data: Data | None, held_out: Data | None) -> None:
+        """Look at what came of it; data is None after a single pass."""
 
     def _hidden_layers(self) -> list[Layer]:
         sizes = np.atleast_1d(self.hidden_layer_sizes).tolist()

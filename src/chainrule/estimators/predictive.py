@@ -10,9 +10,10 @@ from scipy import stats
 
 from chainrule.errors import InputError
 from chainrule.estimators.calibration import checked_coverage, threshold
-from chainrule.likelihoods import Likelihood, Normal, Tweedie
+from chainrule.likelihoods import Likelihood, Normal, Tweedie, Weibull
 from chainrule.likelihoods.compound import TweedieDistribution
 from chainrule.likelihoods.distributions import Continuous, Distribution
+from chainrule.network import checked_weight
 
 Array = NDArray[np.floating[Any]]
 Wide = NDArray[np.float64]
@@ -108,7 +109,7 @@ class KeptAside:
 
 
 # The likelihoods of a mean with a variance φ V(mean) whose φ has no bearing on the mean, and is not learned.
-VARIANCES: dict[type[Likelihood], Callable[[Wide, Any], Wide]] = {
+VARIANCES: dict[type[Likelihood], Callable[[Array, Any], Array]] = {
     Normal: lambda mean, _: np.ones_like(mean),
     Tweedie: lambda mean, it: mean**it.power,
 }
@@ -119,25 +120,21 @@ def has_measured_dispersion(likelihood: Likelihood) -> bool:
     return type(likelihood) in VARIANCES and not isinstance(getattr(likelihood, "scale"), str)  # noqa: B009 (not every likelihood has one)
 
 
-def measured_dispersion(likelihood: Likelihood, mean: Wide, y: Wide, weight: Array | None) -> Wide:
-    """Return φ = mean of (y − ŷ)² / V(ŷ) for each output (n_outputs,): Pearson's estimate.
-
-    V is 1 for `Normal`, so that φ is σ², and ŷ^p for `Tweedie`. Missing entries of y count for nothing.
-    """
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        ratio = np.square(y - mean) / VARIANCES[type(likelihood)](mean, likelihood)
-    counts = (
-        np.ones_like(y) if weight is None else np.broadcast_to(weight.astype(np.float64)[:, None], y.shape)
-    )
-    there = np.isfinite(ratio)
-    total = np.where(there, counts, 0).sum(axis=0)
-    phi = np.where(there, ratio * counts, 0).sum(axis=0) / np.maximum(total, np.finfo(np.float64).tiny)
-    return np.maximum(phi, np.finfo(np.float64).tiny)
+def is_censored(likelihood: Likelihood) -> bool:
+    """Return whether the target is a time and whether the event came then."""
+    return isinstance(likelihood, Weibull)
 
 
-def dispersed(likelihood: Likelihood, mean: Wide, dispersion: Wide) -> Distribution:
-    """Return the distribution of that mean and dispersion; both in the units of y."""
-    mu, phi = (mean[:, 0], dispersion[0]) if mean.shape[1] == 1 else (mean, dispersion)
+def unit_variance(likelihood: Likelihood, mean: Array) -> Array:
+    """Return V(ŷ) of the variance φ V(ŷ): 1 for `Normal`, so that φ is σ², and ŷ^p for `Tweedie`."""
+    with np.errstate(over="ignore"):
+        return VARIANCES[type(likelihood)](mean, likelihood)
+
+
+def dispersed(likelihood: Likelihood, mean: Array, dispersion: Wide) -> Distribution:
+    """Return the distribution of that mean (n_rows, n_outputs) and dispersion (n_outputs,)."""
+    wide = mean.astype(np.float64)
+    mu, phi = (wide[:, 0], dispersion[0]) if wide.shape[1] == 1 else (wide, dispersion)
     if isinstance(likelihood, Tweedie):
         return TweedieDistribution(mu, np.asarray(phi), float(likelihood.power))
     return Continuous(stats.norm(mu, np.sqrt(phi)))
@@ -188,6 +185,54 @@ def conformal_interval(
         lower, upper = np.ceil(lower - 1e-9), np.floor(upper + 1e-9)
         upper = np.maximum(upper, lower)
     return np.stack([lower, upper], axis=-1)
+
+
+def kept_interval(
+    likelihood: Likelihood,
+    distribution: Callable[[Array], Distribution],
+    logits: Array,
+    kept: KeptAside | None,
+    coverage: float,
+) -> Wide:
+    """Return the intervals of `conformal_interval` for rows with these logits.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        What is between the logits and y.
+    distribution : callable
+        From logits to the distribution of y.
+    logits : (n_rows, n_logits)
+        Of the rows to predict.
+    kept : KeptAside or None
+        The rows that the fit kept aside.
+    coverage : float
+        c.
+
+    Raises
+    ------
+    InputError
+        When there are too few rows kept aside, or when times are censored.
+    """
+    if is_censored(likelihood):
+        raise InputError(
+            "Nobody knows whether a censored time lies in an interval, so no coverage can be stated: "
+            "predict_distribution(X).interval(coverage) is what the model says."
+        )
+    checked_coverage(coverage, 0 if kept is None else len(kept.y))
+    assert kept is not None  # 0 rows are too few for any coverage
+    new, old = distribution(logits), distribution(kept.logits)
+    ends = conformal_interval(new, old, kept.y.reshape(old.shape), kept.weight, coverage)
+    return np.maximum(ends, 0.0) if likelihood.link == "log" else ends  # y is never below 0 there
+
+
+def mean_nll(likelihood: Likelihood, distribution: Distribution, y: Wide, sample_weight: Any) -> float:
+    """Return the weighted mean over rows of −log p(y); y is (n_rows, n_columns)."""
+    if len(y) != distribution.shape[0]:
+        raise InputError(f"X has {distribution.shape[0]} rows and y has {len(y)}.")
+    losses = row_nll(distribution, y, censored=is_censored(likelihood))
+    weight = checked_weight(sample_weight, len(y), np.dtype(np.float64))
+    return float(np.average(losses, weights=weight))
 
 
 def row_nll(distribution: Distribution, y: Wide, *, censored: bool = False) -> Wide:

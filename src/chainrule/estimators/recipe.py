@@ -22,7 +22,7 @@ class Recipe:
     Parameters
     ----------
     n_members : int
-        How many networks there are; predictions are made from the mean of their logits.
+        How many networks there are; predictions are the mean of theirs.
     epochs : int
         How often a member goes through its rows, up to 10,000 of them; ever less for more rows.
     width : int

@@ -49,7 +49,7 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         The rate of dropout, from 0 to below 1. None: 0.15.
     n_members : int, optional
         How many networks are trained, each with other validation rows and another start; predictions come
-        from the weighted mean of their logits. None: as the preset has it, 1 for the linear model.
+        from their weighted mean (classes: of their logits). None: as the preset has it, 1 for the linear one.
     validation_fraction : float, optional
         The share of the rows that each member sets aside to say when to stop; 0 for none, and none is set
         aside where that would be fewer than 5 rows. None: 0.125.
@@ -184,9 +184,6 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
             )
         return factors_of_classes(self.class_weight, target.labels, y, weight)
 
-    def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
-        return super()._table_logits(X, offset, exposure) / self.temperature_
-
     def predict(
         self, X: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
     ) -> NDArray[Any]:
@@ -198,7 +195,7 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         self, X: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
     ) -> Array:
         """Return the probability of each class, in the order of ``classes_``: (n_rows, n_classes)."""
-        mean = self._mean(X, offset, exposure)
+        mean = self._probabilities(*self._table_rows(X, offset, exposure))
         return self.target_.probabilities(mean)
 
     def predict_log_proba(
@@ -239,7 +236,8 @@ class TabularRegressor(PredictiveNumbers, RegressorMixin, TabularEstimator):  # 
     engine_, n_threads_, seed_, n_rows_, target_name_, n_features_in_, feature_names_in_
         As in `TabularClassifier`.
     dispersion_, kept_aside_
-        σ² of "normal" and φ of "tweedie" by the rows set aside, and what `predict_interval` needs of these.
+        What the rows set aside say: σ² of "normal" (of y scaled to the variance 1) and φ of "tweedie", and
+        what `predict_interval` needs.
 
     Examples
     --------
@@ -275,5 +273,5 @@ class TabularRegressor(PredictiveNumbers, RegressorMixin, TabularEstimator):  # 
 
         ``offset`` and ``exposure`` are as in `fit`; without an exposure it is the mean for an exposure of 1.
         """
-        mean = self._mean(X, offset, exposure)
+        mean = self._mean(*self._table_rows(X, offset, exposure))
         return self.target_.decode(mean)

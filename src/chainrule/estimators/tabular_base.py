@@ -18,6 +18,7 @@ from chainrule.estimators.choice import (
     metric_of,
 )
 from chainrule.estimators.members import HeldOut
+from chainrule.estimators.predictive import is_censored
 from chainrule.estimators.recipe import PORTFOLIOS, Preset
 from chainrule.estimators.rows import (
     Moved,
@@ -28,7 +29,6 @@ from chainrule.estimators.rows import (
     weighted_by_class,
 )
 from chainrule.estimators.targets import (
-    is_censored,
     names_of_two,
     order_of,
     read_target,
@@ -229,15 +229,18 @@ class TabularEstimator(Predictive, ABC):
     def _calibrate(self, held_out: HeldOut | None, data: Data) -> None:
         """Keep what the rows that were not learned from say about the errors."""
 
+    def _table_rows(self, X: Any, offset: Any = None, exposure: Any = None) -> tuple[Array, Array | None]:
+        """Return the rows of a table as the network takes them, and what is added to their logits."""
+        check_is_fitted(self)
+        rows = self.encoder_.transform(X)
+        return rows, Moved.read(offset, exposure).logits(self.network_, self.target_, len(rows))
+
     def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
-        """Return the logits (n_rows, n_logits) that predictions are made from.
+        """Return the mean of the members' logits (n_rows, n_logits).
 
         They are float64: so do a row's probabilities sum to 1.
         """
-        check_is_fitted(self)
-        rows = self.encoder_.transform(X)
-        moved = Moved.read(offset, exposure).logits(self.network_, self.target_, len(rows))
-        return self._moved_logits(rows, moved)
+        return self._moved_logits(*self._table_rows(X, offset, exposure))
 
     def _check_restored(self) -> None:
         super()._check_restored()

@@ -12,8 +12,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from chainrule.architecture.activations import softplus
 from chainrule.errors import InputError
-from chainrule.estimators.predictive import LocationScale
-from chainrule.likelihoods import Bernoulli, Categorical, Likelihood, Ordinal, Weibull
+from chainrule.estimators.predictive import LocationScale, is_censored
+from chainrule.likelihoods import Bernoulli, Categorical, Likelihood, Ordinal
 from chainrule.likelihoods.distributions import Distribution
 
 Array = NDArray[np.floating[Any]]
@@ -427,11 +427,6 @@ class Scaling:
         if len(of_z.shape) == 1:
             return LocationScale(of_z, float(self.location[0]), float(self.scale[0]))
         return LocationScale(of_z, self.location, self.scale)
-
-
-def is_censored(likelihood: Likelihood) -> bool:
-    """Return whether the target is a time and whether the event came then."""
-    return isinstance(likelihood, Weibull)
 
 
 def weighted_mean(columns: NDArray[np.float64], weight: Array | None) -> NDArray[np.float64]:

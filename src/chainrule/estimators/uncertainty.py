@@ -1,6 +1,7 @@
 """What the estimators for tables say beside one number: distributions, intervals, scores."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,20 +10,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score, r2_score
 
-from chainrule.errors import InputError
-from chainrule.estimators.calibration import checked_coverage, fitted_temperature
+from chainrule.estimators.calibration import Error, fitted_temperature
 from chainrule.estimators.ensemble import EnsembleEstimator
+from chainrule.estimators.members import View, average, disagreement
 from chainrule.estimators.predictive import (
     KeptAside,
     concordance,
-    conformal_interval,
     dispersed,
     has_measured_dispersion,
-    measured_dispersion,
-    row_nll,
+    is_censored,
+    kept_interval,
+    mean_nll,
+    unit_variance,
 )
-from chainrule.estimators.targets import is_censored, read_target
+from chainrule.estimators.targets import read_target
 from chainrule.likelihoods import Bernoulli, Categorical
+from chainrule.likelihoods.distributions import Mixture
 from chainrule.network import checked_weight
 
 if TYPE_CHECKING:
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating[Any]]
 
+# φ is at least this share of the error: of a few rows that members agree about little else may be left.
+LEAST_SHARE = 0.1
+TINY = float(np.finfo(np.float64).tiny)
+
 
 class Predictive(EnsembleEstimator):
     """What the classifier and the regressor share; they say how logits make a distribution."""
@@ -40,25 +47,19 @@ class Predictive(EnsembleEstimator):
     target_: Any
 
     # what the estimator has itself
+    _table_rows: Callable[..., tuple[Array, Array | None]]
     _table_logits: Callable[..., Array]
     predict: Callable[..., NDArray[Any]]
 
     def _scales(self) -> NDArray[np.float64]:
         """Return the likelihood's learned numbers (n_scales,), the weighted mean over the members."""
-        scales = [member.network.scales(member.theta).astype(np.float64) for member in self.members_]
+        scales = [member.scales() for member in self.members_]
         return np.average(scales, axis=0, weights=[member.weight for member in self.members_])
 
     def _moved_logits(self, X: Array, offset: Array | None) -> Array:
         """Return the logits (n_rows, n_logits) of checked rows, and of checked offsets to them."""
         logits = self._logits(X)
         return logits if offset is None else logits + offset
-
-    def _mean(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
-        logits = self._table_logits(X, offset, exposure)
-        return self.network_.likelihood.mean(logits, self._scales())
-
-    def _distribution(self, logits: Array) -> "Distribution":
-        return self.network_.likelihood.distribution(logits, self._scales())
 
     def predict_distribution(
         self, X: Any, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
@@ -89,7 +90,11 @@ class Predictive(EnsembleEstimator):
         >>> bool(model.predict_distribution([[0.9]]).pmf(0)[0] < 0.02)
         True
         """
-        return self._distribution(self._table_logits(X, offset, exposure))
+        return self._predicted(*self._table_rows(X, offset, exposure))
+
+    @abstractmethod
+    def _predicted(self, X: Array, offset: Array | None) -> "Distribution":
+        """Return the distribution of y in rows as the network takes them."""
 
     def nll(
         self,
@@ -112,12 +117,7 @@ class Predictive(EnsembleEstimator):
             Weights ≥ 0 of the mean.
         """
         distribution = self.predict_distribution(X, offset, exposure)
-        target = self._numbers(y)
-        if len(target) != distribution.shape[0]:
-            raise InputError(f"X has {distribution.shape[0]} rows and y has {len(target)}.")
-        losses = row_nll(distribution, target, censored=is_censored(self.network_.likelihood))
-        weight = checked_weight(sample_weight, len(target), np.dtype(np.float64))
-        return float(np.average(losses, weights=weight))
+        return mean_nll(self.network_.likelihood, distribution, self._numbers(y), sample_weight)
 
     def _numbers(self, y: Any) -> NDArray[np.float64]:
         """Return y as (n_rows, n_columns) numbers: class numbers, or the target in its units."""
@@ -131,6 +131,16 @@ class PredictiveClasses(Predictive):
 
     target_: "Classes"
     temperature_: float
+
+    def _moved_logits(self, X: Array, offset: Array | None) -> Array:
+        return super()._moved_logits(X, offset) / self.temperature_
+
+    def _probabilities(self, X: Array, offset: Array | None) -> Array:
+        """Return the likelihood's mean: probabilities by the mean of the members' logits."""
+        return self.network_.likelihood.mean(self._moved_logits(X, offset), self._scales())
+
+    def _predicted(self, X: Array, offset: Array | None) -> "Distribution":
+        return self.network_.likelihood.distribution(self._moved_logits(X, offset), self._scales())
 
     def _check_restored(self) -> None:
         super()._check_restored()
@@ -180,23 +190,56 @@ class PredictiveNumbers(Predictive):
 
     def _calibrate(self, held_out: "HeldOut | None", data: "Data") -> None:
         """Keep what the rows that members held out (else those that were learned) say about the errors."""
+        likelihood = self.network_.likelihood
         rows = data if held_out is None else held_out.data
-        logits = self._moved_logits(rows.X, rows.offset) if held_out is None else held_out.logits
-        y = self.target_.columns(rows.y)
-        self.dispersion_ = None
-        if has_measured_dispersion(self.network_.likelihood):
-            mean = self._wide_mean(logits)
-            self.dispersion_ = measured_dispersion(self.network_.likelihood, mean, y, rows.weight)
-        self.kept_aside_ = None if held_out is None else KeptAside(logits, y, rows.weight)
+        views = self._views(rows.X, rows.offset) if held_out is None else held_out.views
+        z = rows.y.astype(np.float64)
+        mean = average(views, len(z), self._view_mean)
+        apart = disagreement(views, mean, self._view_mean)
+        weights = np.array([member.weight for member in self.members_])
+        n_members = float(weights.sum() ** 2 / np.square(weights).sum())
 
-    def _wide_mean(self, logits: Array) -> NDArray[np.float64]:
-        mean = self.network_.likelihood.mean(logits.astype(np.float64), self._scales())
-        return self.target_.decode(mean).reshape(len(logits), -1)
+        def error(unit: Array) -> Error:
+            """Return the parts of the error, where the variance of a row is so many units."""
+            return Error.measured(
+                (z - mean) / np.sqrt(unit), apart.variance / unit, apart.n_effective, rows.weight
+            )
 
-    def _distribution(self, logits: Array) -> "Distribution":
+        self.dispersion_ = self.kept_aside_ = None
+        if has_measured_dispersion(likelihood):
+            parts = error(unit_variance(likelihood, mean))
+            # the variance of the mixture is φ and that of its means: together the error of all members
+            whole = parts.of(n_members)
+            rest = whole - parts.own * (1 - 1 / n_members)
+            self.dispersion_ = np.maximum(rest, LEAST_SHARE * whole + TINY)
+        if held_out is None:
+            return
+        if likelihood.link == "identity":  # each row's error as if all members had predicted it
+            parts = error(np.ones_like(mean))
+            square = (parts.of(n_members) + TINY) / (parts.of(apart.n_effective[:, None]) + TINY)
+            z = mean + np.sqrt(square) * (z - mean)
+        self.kept_aside_ = KeptAside(held_out.logits, self.target_.columns(z), rows.weight)
+
+    def _view_mean(self, view: View) -> Array:
+        """Return a member's mean of z for the rows of a view, (n_seen, n_outputs)."""
+        return view.mean(self.network_.likelihood)
+
+    def _mean(self, X: Array, offset: Array | None) -> NDArray[np.float64]:
+        """Return the mean of what the members predict for z, (n_rows, n_outputs)."""
+        return average(self._views(X, offset), len(X), self._view_mean)
+
+    def _predicted(self, X: Array, offset: Array | None) -> "Distribution":
+        views = self._views(X, offset)
+        each = [self._of_z(view.logits, view.member.scales()) for view in views]
+        mixture = Mixture(each, [view.member.weight for view in views])
+        return self.target_.distribution(each[0] if len(each) == 1 else mixture)
+
+    def _of_z(self, logits: Array, scales: NDArray[np.float64]) -> "Distribution":
+        """Return the distribution of z, by logits in float64."""
+        likelihood = self.network_.likelihood
         if self.dispersion_ is not None:
-            return dispersed(self.network_.likelihood, self._wide_mean(logits), self.dispersion_)
-        return self.target_.distribution(super()._distribution(logits.astype(np.float64)))
+            return dispersed(likelihood, likelihood.mean(logits, scales), self.dispersion_)
+        return likelihood.distribution(logits, scales)
 
     def predict_interval(
         self,
@@ -207,9 +250,10 @@ class PredictiveNumbers(Predictive):
     ) -> NDArray[np.float64]:
         """Return an interval for y in each row that holds it with at least the probability ``coverage``.
 
-        The central interval of the predictive distribution, stretched or shrunk by what it takes on the
-        rows that the fit kept aside (split-conformal prediction). Whatever the model is worth, it holds new
-        rows of the same kind in a share ``coverage`` of the cases: of all rows, not of each kind of row.
+        The central interval of the distribution at the mean of the members' logits, stretched or shrunk by
+        what it takes on the rows that the fit kept aside (split-conformal prediction). Whatever the model is
+        worth, it holds new rows of the same kind in a share ``coverage`` of the cases: of all rows, not of
+        each kind of row.
         With "normal" it is as wide everywhere; with "normal_with_variance" or "quantile" its width follows
         the table.
 
@@ -249,18 +293,13 @@ class PredictiveNumbers(Predictive):
         True
         """
         logits = self._table_logits(X, offset, exposure)
-        likelihood = self.network_.likelihood
-        if is_censored(likelihood):
-            raise InputError(
-                "Nobody knows whether a censored time lies in an interval, so no coverage can be stated: "
-                "predict_distribution(X).interval(coverage) is what the model says."
-            )
-        kept = self.kept_aside_
-        checked_coverage(coverage, 0 if kept is None else len(kept.y))
-        assert kept is not None  # 0 rows are too few for any coverage
-        new, old = self._distribution(logits), self._distribution(kept.logits)
-        ends = conformal_interval(new, old, kept.y.reshape(old.shape), kept.weight, coverage)
-        return np.maximum(ends, 0.0) if likelihood.link == "log" else ends  # y is never below 0 there
+        return kept_interval(
+            self.network_.likelihood,
+            lambda rows: self.target_.distribution(self._of_z(rows, self._scales())),
+            logits,
+            self.kept_aside_,
+            coverage,
+        )
 
     def score(
         self,

@@ -1,0 +1,160 @@
+"""What MLPClassifier and MLPRegressor say beside one number: distributions, their likelihood, intervals."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import InputError
+from chainrule.estimators.base import NetworkEstimator
+from chainrule.estimators.calibration import Error
+from chainrule.estimators.predictive import (
+    KeptAside,
+    dispersed,
+    has_measured_dispersion,
+    kept_interval,
+    mean_nll,
+    unit_variance,
+)
+from chainrule.likelihoods.distributions import Distribution
+from chainrule.training.batches import Data
+
+Array = NDArray[np.floating[Any]]
+
+
+class Predictive(NetworkEstimator):
+    """What both share; the regressor has intervals too."""
+
+    # what the estimator has itself
+    _checked_logits: Callable[[ArrayLike], Array]
+    _encode: Callable[[NDArray[Any]], NDArray[Any]]
+
+    def predict_distribution(self, X: ArrayLike) -> Distribution:
+        """Return the distribution of y in each row.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n_rows, n_features)
+            As in `fit`.
+
+        Returns
+        -------
+        Distribution
+            With ``mean``, ``variance``, ``quantile(q)``, ``interval(coverage)``, ``cdf(y)``,
+            ``sample(n, seed)``, and ``pdf(y)`` and ``logpdf(y)`` or, for counts and classes, ``pmf(y)`` and
+            ``logpmf(y)``. Arrays are (n_rows,) or (n_rows, n_outputs). Classes are numbers there: their
+            places in ``classes_``, and for several labels 0 and 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from chainrule import MLPRegressor
+        >>> X = np.linspace(-1, 1, 60)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(1 + X[:, 0]))
+        >>> model = MLPRegressor("poisson", hidden_layer_sizes=[], solver="lbfgs").fit(X, y)
+        >>> bool(model.predict_distribution([[0.9]]).pmf(0)[0] < 0.02)
+        True
+        """
+        return self._distribution(self._checked_logits(X).astype(np.float64))
+
+    def _distribution(self, logits: Array) -> Distribution:
+        """Return the distribution of y by logits in float64."""
+        return self.network_.likelihood.distribution(logits, self.network_.scales(self.theta_))
+
+    def nll(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the mean of −log p(y) over rows: what proper scoring compares models by, less is better.
+
+        Nothing is left out of it, and outputs are added up. Of a censored time it is −log P(T > time).
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`; rows that the fit has not seen.
+        sample_weight : array_like, (n_rows,), optional
+            Weights ≥ 0 of the mean.
+        """
+        distribution, likelihood = self.predict_distribution(X), self.network_.likelihood
+        target = likelihood.prepare(self._encode(np.asarray(y))).astype(np.float64)
+        return mean_nll(likelihood, distribution, target, sample_weight)
+
+
+class PredictiveNumbers(Predictive):
+    """The regressor's."""
+
+    dispersion_: NDArray[np.float64] | None
+    kept_aside_: KeptAside | None
+
+    def _fitted(self, data: Data | None, held_out: Data | None) -> None:
+        """Keep what the rows that were held out, else those that were learned from, say about the errors."""
+        likelihood = self.network_.likelihood
+        self.dispersion_ = self.kept_aside_ = None
+        measured = has_measured_dispersion(likelihood)
+        rows = data if held_out is None else held_out
+        if rows is None or (held_out is None and not measured):
+            return
+        logits = self._logits(rows.X).astype(np.float64)
+        y = rows.y.astype(np.float64)
+        if measured:
+            mean = likelihood.mean(logits)
+            unit = unit_variance(likelihood, mean)
+            square = Error.measured((y - mean) / np.sqrt(unit), 0 * mean, np.ones(len(y)), rows.weight)
+            self.dispersion_ = np.maximum(square.shared, np.finfo(np.float64).tiny)
+        if held_out is not None:
+            self.kept_aside_ = KeptAside(logits, y, rows.weight)
+
+    def _distribution(self, logits: Array) -> Distribution:
+        if self.dispersion_ is None:
+            if has_measured_dispersion(self.network_.likelihood):
+                raise InputError(
+                    f"partial_fit does not measure the spread that {self.network_.likelihood!r} leaves open: "
+                    "call fit, or learn it too, as loss=Normal(scale='learned') does."
+                )
+            return super()._distribution(logits)
+        likelihood = self.network_.likelihood
+        return dispersed(likelihood, likelihood.mean(logits), self.dispersion_)
+
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
+        """Return an interval for y in each row that holds it with at least the probability ``coverage``.
+
+        The central interval of the predictive distribution, stretched or shrunk by what it takes on the rows
+        that the fit kept aside, by ``early_stopping`` or as ``eval_set`` (split-conformal prediction).
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n_rows, n_features)
+            As in `fit`.
+        coverage : float, default 0.9
+            c, above 0 and below 1. It takes c / (1 − c) rows kept aside: 9 for 0.9, 19 for 0.95.
+
+        Returns
+        -------
+        (n_rows, 2) or (n_rows, n_outputs, 2), float64
+            Lower and upper end; each output has its own coverage.
+
+        Raises
+        ------
+        InputError
+            When the fit kept no rows aside, or too few for that coverage, or when times are censored.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from chainrule import MLPRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-1, 1, (3000, 1))
+        >>> y = X[:, 0] + rng.normal(0, 0.1, 3000)
+        >>> model = MLPRegressor(hidden_layer_sizes=[], solver="lbfgs")
+        >>> model = model.fit(X[:1000], y[:1000], eval_set=(X[1000:2000], y[1000:2000]))
+        >>> lower, upper = model.predict_interval(X[2000:], coverage=0.8).T
+        >>> bool(0.75 < np.mean((lower <= y[2000:]) & (y[2000:] <= upper)) < 0.85)
+        True
+        """
+        logits = self._checked_logits(X).astype(np.float64)
+        return kept_interval(self.network_.likelihood, self._distribution, logits, self.kept_aside_, coverage)
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        likelihood = self.network_.likelihood
+        self._require_restored("kept_aside_", KeptAside | None, lambda it: it is None or it.suits(likelihood))
+        self._require_restored("dispersion_", np.ndarray | None, lambda it: it is None or (it > 0).all())
