@@ -77,7 +77,7 @@ def main() -> None:
         page = asked.guide.read_text(encoding="utf-8")
         before, rest = page.split(BEGIN)
         _, after = rest.split(END)
-        asked.guide.write_text(f"{before}{BEGIN}\n{tables}{END}{after}", encoding="utf-8")
+        asked.guide.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}", encoding="utf-8")
 
 
 def finished(fits: list[tuple[str, int]], shared: Path, n_processes: int) -> Iterator[Result]:
