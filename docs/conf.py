@@ -23,6 +23,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",  # for its role "autolink"
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # the pages need no network for their formulas
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "gallery", "data"]

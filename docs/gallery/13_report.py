@@ -7,7 +7,7 @@ How to read a report
 such a page comes to be, and what to look at.
 """
 
-# sphinx_gallery_thumbnail_path = "images/demo-page.png"
+# sphinx_gallery_thumbnail_path = "images/report-page.png"
 
 import subprocess
 import sys

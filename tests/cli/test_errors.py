@@ -99,6 +99,10 @@ def test_infinite_inputs_are_very_large_inputs(run, homes, tmp_path, table):
 
 # What happens to homes.csv, the command, and what the error must say.
 WRONG_DATA = {
+    "another table": (
+        lambda t: pa.table({"price": t["price"], "petals": t["price"]}),
+        [" lacks ", " columns", "It has 'price', 'petals'"],
+    ),
     "columns are gone": (
         lambda t: t.drop_columns(["colour", "old"]),
         ["lacks 2 columns: ", "'colour'", "'old'"],
@@ -123,7 +127,7 @@ WRONG_DATA = {
 def test_other_data_than_at_the_fit(run, homes, tmp_path, table, name):
     change, parts = WRONG_DATA[name]
     write_table(change(table), tmp_path / "new.csv")
-    for command in ("predict", "evaluate"):
+    for command in ("predict", "evaluate", "report", "trace"):
         error = the_error(run(command, homes / "price.safetensors", tmp_path / "new.csv"))
         assert all(part in error for part in parts), error
 
@@ -155,7 +159,7 @@ def test_text_where_a_number_was_the_target(run, homes, tmp_path, table):
     assert "the target holds text, such as 'dear'" in error
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate", "trace"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "trace", "report"])
 def test_a_model_file_that_cannot_be_read(run, homes, tmp_path, command):
     data = homes / "homes.csv"
     assert "does not exist" in the_error(run(command, tmp_path / "none.safetensors", data))

@@ -204,7 +204,7 @@ def test_the_change_of_two_models_is_of_their_differences_row_by_row():
     width = 1.959964 * difference.std() / np.sqrt(len(actual))
     low, high = ((difference.mean() + side * width) / old.value * 100 for side in (-1, 1))
     expected = f"{low:+.1f} % to {high:+.1f} %".replace("-", "−")
-    assert new.change_with_interval(old).endswith(f"({expected})")
+    assert new.change_with_interval(old).replace("\N{NO-BREAK SPACE}", " ").endswith(f"({expected})")
     assert width < 0.1 * 1.96 * new.standard_error  # much narrower than from two models on rows of their own
 
 

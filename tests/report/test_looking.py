@@ -193,3 +193,18 @@ def test_the_report_breaks_no_rule_of_accessibility_and_nothing_sticks_out(
     page = open_page(tmp_path / "report.html", width=width, scheme=scheme)
     assert [rule["id"] for rule in axe.run(page).response["violations"]] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_wide_table_with_many_classes_makes_a_page_that_stays_small_and_usable(open_page, tmp_path):
+    rng = np.random.default_rng(0)
+    table = pa.table({f"column {k}": rng.normal(size=600) for k in range(500)})
+    target = pa.table({"class": np.resize([f"class {k}" for k in range(60)], 600)})
+    model = cr.TabularClassifier(hidden=(1024,), epochs=1, random_state=0, n_members=1).fit(table, target)
+    rows = KnownRows(table, target)
+    fit = Fit(model, "class", "d", 600, 600, "s", evaluation=evaluate(model, *rows[:2]), rows=rows)
+    write_report(tmp_path / "report.html", fit)
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
+    page = open_page(tmp_path / "report.html", width=400)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.locator("details").count() >= 2  # long tables are folded
+    assert page.locator("table:visible tr").count() < 100

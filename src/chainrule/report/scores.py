@@ -78,7 +78,7 @@ class Score:
     def with_interval(self) -> str:
         """Return the value for a person, with its interval where it is known."""
         ends = self.interval()
-        return str(self) if ends is None else f"{self} ({number(ends[0])} to {number(ends[1])})"
+        return str(self) if ends is None else f"{self} {_in_brackets(*map(number, ends))}"
 
     def change_from(self, other: "Score") -> str:
         """Return in words for a table how this score differs from another model's."""
@@ -92,7 +92,7 @@ class Score:
         width = _z() * float(np.linalg.norm(self.influence - other.influence)) / len(self.influence)
         change = self.value - other.value
         low, high = (self._changed(end, other) for end in (change - width, change + width))
-        return f"{words} ({low} to {high})"
+        return f"{words} {_in_brackets(low, high)}"
 
     def _changed(self, difference: float, other: "Score") -> str:
         if not np.isfinite(difference):
@@ -101,6 +101,11 @@ class Score:
         if self.higher_is_better or other.value == 0:
             return sign + number(difference)
         return f"{sign}{100 * difference / abs(other.value):.1f} %".replace("-", "−")
+
+
+def _in_brackets(low: str, high: str) -> str:
+    """Return an interval that stays on its line."""
+    return f"({low} to {high})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _z() -> float:

@@ -27,11 +27,14 @@ function renderRow() {
   let first = 0;
   data.columns.forEach((column, c) => {
     const count = column.inputs.length, values = inputs.slice(first, first + count);
-    const pairs = column.inputs.map((name, i) => [name, values[i]]).filter(([, value]) => count <= 2 || value !== 0);
-    const zeros = count - pairs.length;
+    const ramps = Math.max((column.settings.knots ?? []).length - 1, 0), firstRamp = column.settings.scale > 0 ? 1 : 0;
+    const isRamp = (i) => i >= firstRamp && i < firstRamp + ramps;
+    const others = column.inputs.map((name, i) => [name, values[i], i]).filter(([, , i]) => !isRamp(i));
+    const pairs = others.filter(([, value]) => count - ramps <= 2 || value !== 0);
+    const zeros = others.length - pairs.length, passed = values.filter((value, i) => isRamp(i) && value === 0.5).length;
     const part = rowParts[c];
     part.box.classList.toggle("changed", state.cells[c] !== column.cell);
-    part.inputs.textContent = count === 0 ? column.how : pairs.map(([name, value]) => `→ ${name}: ${format(value)}`).join("  ") + (zeros ? `  (${zeros} more are 0)` : "");
+    part.inputs.textContent = count === 0 ? column.how : pairs.map(([name, value]) => `→ ${name}: ${format(value)}`).join("  ") + (zeros ? `  (${zeros} more are 0)` : "") + (ramps ? `  and ${ramps} ${ramps === 1 ? "ramp" : "ramps"}, ${passed} of them passed (N25)` : "");
     const slope = slopes?.slice(first, first + count);
     part.slope.textContent = !slope || !count ? "" : `∂loss/∂x ${slope.length === 1 ? format(slope[0], 3) : `‖${format(Math.hypot(...slope), 3)}‖`}`;
     part.slope.dataset.value = slope ? JSON.stringify(slope) : "";
