@@ -126,6 +126,16 @@ def test_an_offset_is_part_of_the_loss_and_of_the_health(frame):
     assert top.delta == pytest.approx(np.sqrt(np.mean([traced.minus_e**2 for traced in traces])), rel=1e-5)
 
 
+def test_some_columns_alone_have_the_importances_that_they_have_among_all(tabular, frame, price):
+    whole = column_importances(tabular, frame, price)
+    some = column_importances(tabular, frame, price, columns=["b", "a"])
+    assert some.names == ("a", "b")
+    assert (some.values == whole.values[[whole.names.index(name) for name in some.names]]).all()
+    for names, message in (([], "there is none"), (["a", "constant"], "the network sees no 'constant'")):
+        with pytest.raises(cr.InputError, match=message):
+            column_importances(tabular, frame, price, columns=names)
+
+
 def test_the_same_seed_gives_the_same_importances(tabular, frame, price):
     first, again, other = (
         column_importances(tabular, frame, price, random_state=seed).values for seed in (1, 1, 2)

@@ -1,6 +1,7 @@
 """Which columns a model's predictions rest on."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -59,6 +60,7 @@ def column_importances(
     method: Method = "permutation",
     n_repeats: int = 5,
     random_state: int = 0,
+    columns: Sequence[str] | None = None,
     offset: ArrayLike | None = None,
     exposure: ArrayLike | None = None,
 ) -> Importances:
@@ -80,6 +82,8 @@ def column_importances(
         How often each column is permuted.
     random_state : int, default 0
         The seed of the permutations.
+    columns : sequence of str, optional
+        The columns to look at; None for all that the network sees.
     offset, exposure : array_like, optional
         As in the fit.
 
@@ -108,6 +112,8 @@ def column_importances(
     if not isinstance(n_repeats, int | np.integer) or n_repeats < 1:
         raise InputError(f"n_repeats={n_repeats!r}: it must be a whole number of at least 1.")
     rows = encoded_rows(model, X, y, offset, exposure)
+    if columns is not None:
+        rows = replace(rows, columns=_these(rows.columns, list(columns)))
     loss = rows.loss(rows.X)
     names = tuple(name for name, _ in rows.columns)
     values = (
@@ -115,6 +121,16 @@ def column_importances(
     )
     require_finite("The importances", values)
     return Importances(method, names, values, loss)
+
+
+def _these(columns: tuple[tuple[str, slice], ...], names: Sequence[str]) -> tuple[tuple[str, slice], ...]:
+    """Return the columns of these names; raise InputError where there is none or an unknown one."""
+    known = [name for name, _ in columns]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        given = f"the network sees no {unknown[0]!r}" if unknown else "there is none"
+        raise InputError(f"columns={list(names)!r}: {given}; choose from {', '.join(map(repr, known[:20]))}.")
+    return tuple(column for column in columns if column[0] in names)
 
 
 def _by_permutation(rows: EncodedRows, loss: float, n_repeats: int, random_state: int) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ MOST_ROWS = 2000  # more say the same, and take longer
 FEWEST_ROWS = 200
 MOST_WORK = 1e11  # multiplications for the importances: some seconds
 N_REPEATS = 5
+MOST_PERMUTED = 60  # columns
 MOST_BARS = 15
 MOST_CURVES = 3  # columns whose partial dependence is drawn
 MOST_CLASSES = 4  # of which a line is drawn
@@ -26,12 +27,16 @@ MANY_SATURATED = 0.5
 def what_it_rests_on(model: Any, rows: KnownRows) -> Section:
     """Show by how much the loss grows when a column is permuted, and how the predictions go along with it."""
     some = some_rows(rows, rows_for_importances(model))
-    found = column_importances(model, some.inputs, some.target, n_repeats=N_REPEATS, **some.given)
-    slopes = column_importances(model, some.inputs, some.target, method="gradient", **some.given).mean
+    slopes = column_importances(model, some.inputs, some.target, method="gradient", **some.given)
+    by_name = dict(zip(slopes.names, slopes.mean, strict=True))
+    permuted = [slopes.names[c] for c in slopes.order[:MOST_PERMUTED]]
+    found = column_importances(
+        model, some.inputs, some.target, n_repeats=N_REPEATS, columns=permuted, **some.given
+    )
     order = found.order
     shown = order[:MOST_BARS]
     lines = tuple(
-        (found.names[c], f"{number(found.mean[c])} ± {number(found.std[c])}", number(slopes[c]))
+        (found.names[c], f"{number(found.mean[c])} ± {number(found.std[c])}", number(by_name[found.names[c]]))
         for c in order
     )
     first = ", ".join(found.names[c] for c in order[:3])
@@ -40,6 +45,8 @@ def what_it_rests_on(model: Any, rows: KnownRows) -> Section:
         f"{number(found.loss)}, grows by so much. Columns that say the same share their worth. "
         f"{len(some.inputs):,} rows were taken."
     )
+    if len(by_name) > len(permuted):
+        text += f" Only the {len(permuted)} columns were permuted to which the loss answers most."
     along = (
         "The curves along a column are partial dependence: the same rows, all with one value of it and else "
         "their own. Where the band is wide, other columns decide; along values that no row could have, it is "
@@ -61,7 +68,7 @@ def what_it_rests_on(model: Any, rows: KnownRows) -> Section:
                 ("column", "growth of the loss when permuted", "mean ‖∂loss/∂x‖"),
                 lines,
                 folded=len(lines) > MOST_BARS,
-                title=f"All {len(lines)} columns that the network sees",
+                title=f"{len(lines)} of the {len(by_name)} columns that the network sees",
             ),
         ),
     )
@@ -221,7 +228,7 @@ def advice(members: list[tuple[LayerHealth, ...]]) -> tuple[str, ...]:
 
 def rows_for_importances(model: Any) -> int:
     """Return how many rows can be gone through for each column, without much waiting."""
-    passes = N_REPEATS * len(model.encoder_.columns) * model.n_members_
+    passes = N_REPEATS * min(len(model.encoder_.columns), MOST_PERMUTED) * model.n_members_
     return int(np.clip(MOST_WORK / (passes * model.network_.n_parameters), FEWEST_ROWS, MOST_ROWS))
 
 
