@@ -35,10 +35,10 @@ from chainrule.estimators.recipe import (
     portfolio_for,
 )
 from chainrule.estimators.rows import Split
-from chainrule.likelihoods import Likelihood
+from chainrule.likelihoods import Bernoulli, Categorical, Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
-from chainrule.training import History, Metric, Training
+from chainrule.training import METRICS, History, Metric, Training
 
 Array = NDArray[np.floating[Any]]
 
@@ -61,6 +61,7 @@ class EnsembleEstimator(NetworkEstimator):
     _saved: ClassVar[tuple[str, ...]] = ("members_", "steps_done_", "stopped_by_")
 
     preset: Preset
+    likelihood: str | Likelihood
     hidden: Sequence[int | Layer] | None
     epochs: int | None
     learning_rate: float | None
@@ -118,7 +119,7 @@ class EnsembleEstimator(NetworkEstimator):
         """Return the recipes of the kinds; a linear model is one, alone and without ramps."""
         portfolio = portfolio_for(self.preset, n_rows)
         if self.hidden is not None and not len(self.hidden):
-            return (replace(portfolio[0], n_members=1, n_ramps=0),)
+            return (replace(portfolio[0], n_members=1, n_ramps=0, label_smoothing=0.0),)
         return portfolio
 
     def _validation_fraction(self, portfolio: Portfolio) -> float:
@@ -156,7 +157,10 @@ class EnsembleEstimator(NetworkEstimator):
             sees_all = recipe.n_ramps > 0 or not is_ramp.any()
             inputs = None if sees_all else np.flatnonzero(~is_ramp)
             n_inputs = len(is_ramp) if inputs is None else len(inputs)
-            network = Network(n_inputs, self._layers(recipe), likelihood=likelihood)
+            trained = self._smoothed(likelihood, recipe)
+            if metric is None and trained != likelihood:
+                metric = METRICS["log_loss"]
+            network = Network(n_inputs, self._layers(recipe), likelihood=trained)
             settings = Training(
                 **self._descent(recipe, network, n_learned),
                 seed=rows.seed,
@@ -168,7 +172,13 @@ class EnsembleEstimator(NetworkEstimator):
                 verbose=min(int(self.verbose), 1),
             )
             kinds.append(Kind(network, settings, inputs))
-        return Plan(kinds, jobs, rows.data, rows.eval_set, metric, self._max_steps(len(jobs)))
+        return Plan(kinds, jobs, likelihood, rows.data, rows.eval_set, metric, self._max_steps(len(jobs)))
+
+    def _smoothed(self, likelihood: Likelihood, recipe: Recipe) -> Likelihood:
+        """Return the likelihood with the recipe's label smoothing; one that a person made is left alone."""
+        if isinstance(self.likelihood, Likelihood) or not isinstance(likelihood, Bernoulli | Categorical):
+            return likelihood
+        return replace(likelihood, label_smoothing=recipe.label_smoothing)
 
     def _turns(self, portfolio: Portfolio) -> list[tuple[int, int]]:
         """Return kind and turn of each member: the kinds take turns, and have the same rows in a turn."""

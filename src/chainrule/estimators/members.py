@@ -77,14 +77,14 @@ class Kind:
         """Return rows as these members see them."""
         return data if self.inputs is None else data._replace(X=data.X[:, self.inputs])
 
-    def widened(self, theta: Array, n_inputs: int) -> tuple[Network, Array]:
+    def kept(self, theta: Array, n_inputs: int, likelihood: Likelihood) -> tuple[Network, Array]:
         """Return the network that takes all inputs, and its θ: inputs that were not seen have weight 0.
 
         So whatever looks at a member, for a prediction, a trace or a page, need not know what it saw.
         """
+        network = Network(n_inputs, self.network.hidden, likelihood=likelihood)
         if self.inputs is None:
-            return self.network, theta
-        network = Network(n_inputs, self.network.hidden, likelihood=self.network.likelihood)
+            return network, theta
         wide = np.zeros(network.n_parameters, dtype=theta.dtype)
         first, seen = network.unpack(wide)[0][0], self.network.unpack(theta)[0][0]
         first[:, self.inputs] = seen
@@ -207,6 +207,8 @@ class Plan:
         What there is to be trained.
     jobs : sequence of Job
         Which kind each member is, and which rows it learns from.
+    likelihood : Likelihood
+        What the members predict by. While they are trained, labels may be smoothed.
     data : Data
         The rows for the fit.
     eval_set : Data or None
@@ -219,6 +221,7 @@ class Plan:
 
     kinds: Sequence[Kind]
     jobs: Sequence[Job]
+    likelihood: Likelihood
     data: Data
     eval_set: Data | None = None
     metric: Metric | None = None
@@ -324,7 +327,7 @@ class Plan:
         if result.stopped_by == "callback":
             result.history.stopped_by = "interrupt"
         result.history.gradients = watch.records
-        network, theta = kind.widened(result.theta, self.data.X.shape[1])
+        network, theta = kind.kept(result.theta, self.data.X.shape[1], self.likelihood)
         return Trained(job, Member(network, theta, result.history))
 
     def held_out(self, trained: Sequence[Trained]) -> HeldOut | None:
@@ -373,7 +376,7 @@ class Plan:
 
     def _cost(self, data: Data, trained: Sequence[Trained]) -> Callable[[Array], float]:
         """Return the function from logits, offsets included, to the metric or the loss: less is better."""
-        likelihood = self.kinds[0].network.likelihood
+        likelihood = self.likelihood
         scales = np.mean([member.network.scales(member.theta) for _, member in trained], axis=0)
         y = likelihood.prepare(data.y, len(data.y))
 

@@ -5,7 +5,7 @@ rows (``benchmarks/accuracy.py --inner``).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -42,6 +42,8 @@ class Recipe:
         AdamW's.
     clip_norm : float, default 1.0
         The largest norm of a gradient.
+    label_smoothing : float, default 0.05
+        That of classes, while training; what says when to stop is the log-loss of the classes as they are.
     validation_fraction : float, default 0.125
         The share of the rows that a member sets aside to say when to stop; other rows for each member.
     """
@@ -56,6 +58,7 @@ class Recipe:
     beta_2: float = 0.95
     weight_decay: float = 0.1
     clip_norm: float = 1.0
+    label_smoothing: float = 0.05
     validation_fraction: float = 0.125
 
     def epochs_for(self, n_rows: int) -> int:
@@ -70,11 +73,19 @@ MANY_ROWS = 4000
 # Kinds of networks that make an ensemble together, each with its own number of members. Of several kinds the
 # held-out rows say what each is worth (`greedy_counts`).
 Portfolio = tuple[Recipe, ...]
+
+
+def _with_and_without_ramps(n_members: int, epochs: int, width: int) -> Portfolio:
+    """Return two kinds of so many members: they err on other rows, and for each table one is the better."""
+    ramps = Recipe(n_members=n_members, epochs=epochs, width=width)
+    return ramps, replace(ramps, n_ramps=0)
+
+
 # preset → the portfolio for few rows, and for many
 PORTFOLIOS: dict[Preset, tuple[Portfolio, Portfolio]] = {
-    "fast": ((Recipe(n_members=2, epochs=60, width=128),), (Recipe(n_members=1, epochs=36, width=256),)),
-    "default": ((Recipe(n_members=8, epochs=60, width=128),), (Recipe(n_members=3, epochs=40, width=256),)),
-    "best": ((Recipe(n_members=24, epochs=100, width=128),), (Recipe(n_members=8, epochs=60, width=256),)),
+    "fast": (_with_and_without_ramps(1, 30, 128), _with_and_without_ramps(1, 20, 256)),
+    "default": (_with_and_without_ramps(4, 60, 128), _with_and_without_ramps(2, 40, 256)),
+    "best": (_with_and_without_ramps(12, 60, 128), _with_and_without_ramps(8, 40, 256)),
 }
 
 
