@@ -83,9 +83,9 @@ def _with_and_without_ramps(n_members: int, epochs: int, width: int) -> Portfoli
 
 # preset → the portfolio for few rows, and for many
 PORTFOLIOS: dict[Preset, tuple[Portfolio, Portfolio]] = {
-    "fast": (_with_and_without_ramps(1, 30, 128), _with_and_without_ramps(1, 20, 256)),
-    "default": (_with_and_without_ramps(4, 60, 128), _with_and_without_ramps(2, 40, 256)),
-    "best": (_with_and_without_ramps(12, 60, 128), _with_and_without_ramps(8, 40, 256)),
+    "fast": (_with_and_without_ramps(2, 30, 128), _with_and_without_ramps(1, 20, 256)),
+    "default": (_with_and_without_ramps(8, 60, 128), _with_and_without_ramps(2, 40, 256)),
+    "best": (_with_and_without_ramps(16, 60, 128), _with_and_without_ramps(8, 40, 256)),
 }
 
 
