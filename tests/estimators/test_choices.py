@@ -5,11 +5,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators.rows import read_groups
+from chainrule.likelihoods import Bernoulli
 from chainrule.training import METRICS, Metric, split_validation
 
 CLASSES, NUMBERS = ("boolean", "three", "labels"), ("number", "numbers", "counts")
@@ -54,10 +56,30 @@ def test_a_metric_of_ones_own_and_its_rows(homes):
     assert rows == {((20, 1), (20, 1), True)}
 
 
-def test_the_metric_weighs_the_kinds(homes):
-    """With one kind it changes no weight, and the model says what it looked at."""
-    model = model_for("three", metric="auc").fit(homes.table, homes.targets["three"])
-    assert {member.weight for member in model.members_} == {1.0}
+@pytest.mark.parametrize(
+    ("metric", "truth"),
+    [
+        ("auc", lambda y, p: -roc_auc_score(y, p, multi_class="ovr")),
+        ("error", lambda y, p: 1 - accuracy_score(y, p.argmax(axis=1))),
+        (None, log_loss),
+    ],
+)
+def test_the_metric_says_what_the_kinds_are_worth(homes, monkeypatch, metric, truth):
+    seen = []
+
+    def uniform(cost, outputs):
+        seen.extend((cost(logits), logits) for logits in outputs)
+        return [1] * len(outputs)
+
+    monkeypatch.setattr("chainrule.estimators.members.greedy_counts", uniform)
+    X, y = homes.table, homes.targets["three"]
+    model = model_for("three", metric=metric, n_members=4)
+    model.fit(X[:100], y[:100], eval_set=(X[100:], y[100:]))
+    assert len(seen) == 2
+    for cost, logits in seen:
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        classes = np.searchsorted(model.classes_, y[100:])
+        assert cost == pytest.approx(truth(classes, p / p.sum(axis=1, keepdims=True)), rel=1e-6)
 
 
 def test_of_censored_times_the_loss_alone_can_be_asked(homes):
@@ -120,7 +142,11 @@ def test_the_eval_set_is_weighted_as_the_training_rows_are(homes):
     p = model.network_.predict(model.theta_, model.encoder_.transform(homes.table[100:]))[:, 0]
     losses = -np.log(np.where(y[100:], p, 1 - p))
     expected = np.average(losses, weights=[weights[label] for label in y[100:].tolist()])
-    assert model.history_.epochs[model.best_epoch_ - 1].validation_loss == pytest.approx(expected, rel=1e-5)
+    best = model.history_.epochs[model.best_epoch_ - 1]
+    assert best.validation_metrics["log_loss"] == pytest.approx(expected, rel=1e-5)
+    smoothed = Bernoulli(label_smoothing=0.05).loss_and_gradient(np.log(p / (1 - p))[:, None], y[100:, None])
+    expected = np.average(smoothed[0], weights=[weights[label] for label in y[100:].tolist()])
+    assert best.validation_loss == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,22 @@ from sklearn.datasets import make_friedman1
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators import members as members_module
+from chainrule.estimators import recipe as recipes
 from chainrule.estimators.members import Job, Kind, Plan, stopped_by, that_count
-from chainrule.estimators.recipe import MANY_ROWS, PORTFOLIOS, batch_size_for, portfolio_for
+from chainrule.estimators.recipe import MANY_ROWS, batch_size_for, portfolio_for
 from chainrule.estimators.rows import Part
 from chainrule.training import Training, split_validation
 from chainrule.training.batches import Data
 
 TARGETS = ("number", "numbers", "counts", "boolean", "three", "labels")
+
+
+@pytest.fixture(autouse=True)
+def one_kind(monkeypatch):
+    """Of one kind all members count alike; what several are worth is in test_portfolio.py."""
+    for preset, portfolios in recipes.PORTFOLIOS.items():
+        one = tuple(portfolio[:1] for portfolio in portfolios)
+        monkeypatch.setitem(recipes.PORTFOLIOS, preset, one)
 
 
 def fitted(homes, target, **settings):
@@ -70,7 +79,7 @@ def test_all_members_survive_a_file(homes, target, tmp_path):
 
 
 def test_as_many_members_as_the_preset_says(homes):
-    for preset, (few, _) in PORTFOLIOS.items():
+    for preset, (few, _) in recipes.PORTFOLIOS.items():
         model = fitted(homes, "number", preset=preset, n_members=None, epochs=1)
         assert len(model.steps_done_) == sum(recipe.n_members for recipe in few)
         assert 1 <= model.n_members_ <= len(model.steps_done_)
@@ -102,7 +111,7 @@ def plan_for(n_rows=60, n_members=3, eval_set=None, **settings):
     if eval_set is None:
         parts = [Part(*split_validation(n_rows, 0.2, 0, None, k)) for k in range(n_members)]
     kind = Kind(network, Training(epochs=2, seed=5, **settings))
-    return Plan([kind], [Job(0, part) for part in parts], data, eval_set)
+    return Plan([kind], [Job(0, part) for part in parts], network.likelihood, data, eval_set)
 
 
 def members_of(plan):
@@ -199,14 +208,14 @@ def test_ctrl_c_ends_all_members_and_keeps_what_they_have(n_threads, when, monke
     assert all(member.history.best_epoch >= 1 for member in members)
 
 
-@pytest.mark.parametrize("preset", PORTFOLIOS)
+@pytest.mark.parametrize("preset", recipes.PORTFOLIOS)
 def test_a_table_of_many_rows_has_its_own_recipe(preset):
-    few, many = PORTFOLIOS[preset]
+    few, many = recipes.PORTFOLIOS[preset]
     assert portfolio_for(preset, MANY_ROWS - 1) is few
     assert portfolio_for(preset, MANY_ROWS) is many
 
 
-@pytest.mark.parametrize("preset", PORTFOLIOS)
+@pytest.mark.parametrize("preset", recipes.PORTFOLIOS)
 def test_the_time_grows_at_most_with_the_rows(preset):
     sizes = [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000]
     epochs = [max(recipe.epochs_for(n) for recipe in portfolio_for(preset, n)) for n in sizes]

@@ -91,12 +91,12 @@ def test_where_nothing_can_be_told_all_count():
 
 @pytest.mark.parametrize("likelihood", [cr.likelihoods.Normal(), cr.likelihoods.StudentT(scale="learned")])
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 3)])
-def test_a_widened_network_says_the_same_of_all_inputs(likelihood, hidden):
+def test_a_kept_network_says_the_same_of_all_inputs(likelihood, hidden):
     rng = np.random.default_rng(0)
     network = cr.Network(3, [cr.Dense(units) for units in hidden], likelihood=likelihood)
     theta = network.initial_parameters(0) + rng.normal(size=network.n_parameters)
     kind = Kind(network, Training(), inputs=np.array([1, 4, 5]))
-    wide, its_theta = kind.widened(theta, 7)
+    wide, its_theta = kind.kept(theta, 7, likelihood)
     X = rng.normal(size=(20, 7))
     np.testing.assert_allclose(
         wide.forward(its_theta, X), network.forward(theta, X[:, kind.inputs]), rtol=1e-12
