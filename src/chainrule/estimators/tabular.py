@@ -31,10 +31,10 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
     Parameters
     ----------
     preset : {"fast", "default", "best"}, default "default"
-        Which recipe stands behind what is None below: 4, 16 or 32 members, from 4,000 rows on 2, 4 or 16; half
-        of them see each number as ramps between quantiles too (N25), and the rows that were set aside say
-        what either half is worth. The time is about a quarter of the default's for "fast", four times as long
-        for "best" on many rows.
+        Which recipe stands behind what is None below: 4, 16 or 32 members, from 4,000 rows on 2, 4 or 16.
+        Half of them see each number as ramps between quantiles too (N25), and the rows that were set aside
+        say what either half is worth. The time is about a quarter of the default's for "fast", four times as
+        long for "best" on many rows.
     likelihood : {"auto", "bernoulli", "categorical", "ordinal"} or Likelihood, default "auto"
         What is between the logits and the classes. "ordinal" (N20) is for classes with an order: numbers, or
         pandas' ordered categorical or polars' Enum. Labels are smoothed by 0.05 while training, unless it is
