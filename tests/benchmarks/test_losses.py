@@ -4,7 +4,6 @@ import json
 import sys
 
 import losses
-
 from chainrule.likelihoods import LIKELIHOODS
 
 
