@@ -60,7 +60,9 @@ def draw(folder: Path) -> None:
             loss_axes.set(xlabel="logit s", title="loss")
             slope_axes.set(xlabel="logit s", title="∂loss/∂s")
             slope_axes.axhline(0, color="#888888", linewidth=0.8)
-            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+            figure.legend(
+                loc="outside lower center", ncols=2 if len(lines) == 4 else 3, frameon=False, fontsize=9
+            )
             for axes in (loss_axes, slope_axes):
                 axes.spines[["top", "right"]].set_visible(False)
             figure.savefig(folder / f"{page}.svg", metadata={"Date": None})

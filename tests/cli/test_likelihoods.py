@@ -148,3 +148,31 @@ def test_what_does_not_fit_is_one_line(run, folder, name):
     assert result.exit_code == 1
     assert text in result.stderr
     assert not (folder / "wrong.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "column", "value"),
+    [
+        (["--target", "calls", "--likelihood", "poisson"], "calls", -1),
+        (["--target", "price", "--likelihood", "gamma"], "price", 0),
+        (["--target", "price", "--event-column", "died"], "died", 2),
+        (["--target", "price", "--event-column", "died"], "price", -5),
+    ],
+)
+def test_a_target_outside_the_domain_is_named_by_the_rows_of_the_file_before_any_work(
+    arguments, column, value, run, folder
+):
+    table = read_table(folder / "homes.csv")
+    cells = table[column].to_pylist()
+    cells[3] = cells[17] = value
+    wrong = table.set_column(table.column_names.index(column), column, [cells])
+    write_table(wrong, folder / "wrong.csv")
+    result = run("fit", folder / "wrong.csv", *arguments, "--model", folder / "wrong.safetensors")
+    assert result.exit_code == 1
+    assert "2 rows have something else (rows 3, 17; row 3 has" in result.stderr
+    assert "epoch" not in result.stdout + result.stderr
+    assert not (folder / "wrong.safetensors").exists()
+    model, _ = fit(run, folder, "right", *arguments)
+    result = run("evaluate", model, folder / "wrong.csv")
+    assert result.exit_code == 1
+    assert "rows 3, 17; row 3 has" in result.stderr

@@ -15,7 +15,7 @@ from chainrule.cli import console
 from chainrule.cli.files import read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
-from chainrule.estimators.choice import FOR_CLASSES
+from chainrule.estimators.choice import FOR_CLASSES, likelihood_of_numbers
 from chainrule.estimators.targets import read_numbers, read_target
 from chainrule.likelihoods import Poisson, exposure_offset
 from chainrule.report import Evaluation, Fit, KnownRows, evaluate, write_report
@@ -57,6 +57,12 @@ class Job:
         """The columns that are neither target nor input, by what they are."""
         names = {"offset": self.offset_column, "exposure": self.exposure_column}
         return {what: name for what, name in names.items() if name is not None}
+
+    @property
+    def likelihood_of_y(self) -> str:
+        """The name of the likelihood: of censored times Weibull's."""
+        censored = self.event_column is not None and self.likelihood == "auto"
+        return "weibull" if censored else self.likelihood
 
     def inputs(self, table: pa.Table) -> pa.Table:
         """Return the columns to predict from."""
@@ -142,8 +148,8 @@ def require_apart(job: Job) -> None:
 
 def held_out(table: pa.Table, job: Job) -> Split:
     """Find out what there is to do and hold rows out, the same share of each class."""
-    # before the split, so that an error names the rows of the file
-    read_target(table.select(job.targets))
+    # before the split, so that an error names the rows of the file, and comes before any work
+    values, _ = read_target(table.select(job.targets))
     if job.exposure_column is not None:
         exposure, _ = read_numbers("exposure", table.select([job.exposure_column]))
         exposure_offset(Poisson(), exposure, table.num_rows)
@@ -153,6 +159,8 @@ def held_out(table: pa.Table, job: Job) -> Split:
     if task == "auto":
         task = "regression" if numbers else task_of_target(target)
         task = "classification" if job.likelihood in FOR_CLASSES else task
+    if task == "regression":
+        likelihood_of_numbers(job.likelihood_of_y, values).prepare(values)
     if job.test_fraction == 0:
         return Split(task, table, None)
     if table.num_rows < FEWEST_ROWS:
@@ -196,9 +204,8 @@ def train_both(split: Split, job: Job) -> Fitted:
 def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs: int | None) -> Any:
     """Return a model that has learnt the training rows; Ctrl-C before it learnt anything ends the command."""
     kind = TabularClassifier if split.task == "classification" else TabularRegressor
-    censored = job.event_column is not None and job.likelihood == "auto"
     model = kind(
-        likelihood="weibull" if censored else job.likelihood,
+        likelihood=job.likelihood_of_y,
         hidden=hidden,
         epochs=epochs,
         time_limit=job.time_limit,

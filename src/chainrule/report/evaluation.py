@@ -83,7 +83,8 @@ def evaluate(model: Any, table: Any, target: Any, offset: Any = None, exposure: 
     Raises
     ------
     InputError
-        When a target is missing, is text where a number is predicted, or a class that is new.
+        When a target is missing, outside the domain of the likelihood, text where a number is predicted, or a
+        class that is new.
 
     Examples
     --------
@@ -109,6 +110,7 @@ def evaluate(model: Any, table: Any, target: Any, offset: Any = None, exposure: 
     if values.dtype.kind not in "biuf":
         raise InputError(f"the target holds text, such as {values[0]!r}: this model predicts a number.")
     numbers = values.astype(np.float64)
+    model.network_.likelihood.prepare(numbers)  # the domain
     predicted = np.asarray(model.predict(table, offset, exposure), dtype=np.float64)
     if numbers.ndim == 2:  # a time, and whether the event came then
         time, event = numbers.T
