@@ -122,15 +122,15 @@ def test_held_out_rows_come_with_the_logits_of_members_that_have_not_seen_them()
     plan = plan_for(n_members=8)  # 8 · 12 rows: most of the 60 are held out twice
     trained = members_of(plan)
     found = plan.held_out(trained)
-    seen = dict(zip(map(bytes, found.data.X), found.logits, strict=True))
-    assert len(seen) == len(found.data.X) > 50
-    for row, x in enumerate(plan.data.X):
+    seen = dict(zip(map(bytes, found.data.y), found.logits, strict=True))
+    assert len(seen) == len(found.data.y) > 50
+    for row, (x, y) in enumerate(zip(plan.data.X, plan.data.y, strict=True)):
         by = [member for job, member in trained if row in job.part.held_out]
         if by:
             expected = np.mean([one.network.forward(one.theta, x[None])[0] for one in by], axis=0)
-            np.testing.assert_allclose(seen[bytes(x)], expected, rtol=1e-5)
+            np.testing.assert_allclose(seen[bytes(y)], expected, rtol=1e-5)
         else:
-            assert bytes(x) not in seen
+            assert bytes(y) not in seen
 
 
 def test_without_held_out_rows_there_are_none():

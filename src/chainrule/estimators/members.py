@@ -182,7 +182,7 @@ class HeldOut:
     numbers : (n_rows,)
         The numbers of the rows among those of the fit, or of the eval_set.
     data : Data
-        The rows.
+        The rows, without their inputs.
     views : sequence of View
         One for each member that held rows out.
     """
@@ -255,7 +255,7 @@ class Plan:
         found: list[Trained | None] = [None] * len(self.jobs)
         for k in range(len(self.jobs)):
             if self._is_wanted(k, begin):
-                found[k] = trained = self._train(k, n_threads, self._seconds(begin))
+                found[k] = trained = self._train(k, n_threads, begin)
                 if trained.member.history.stopped_by == "interrupt":
                     break
         return found
@@ -266,7 +266,7 @@ class Plan:
 
         def work(k: int) -> None:
             if self._is_wanted(k, begin) and (k == 0 or not stop.is_set()):
-                found[k] = self._train(k, n_threads, self._seconds(begin), stop)
+                found[k] = self._train(k, n_threads, begin, stop)
 
         with ThreadPoolExecutor(n_workers) as pool:
             # Ctrl-C may come while they are handed out: their results are not waited for in vain
@@ -288,15 +288,16 @@ class Plan:
         return None if limit is None else max(limit - (time.monotonic() - begin), 1e-9)
 
     def _is_wanted(self, k: int, begin: float) -> bool:
-        """Return whether a job shall be begun; the first one always: somebody has to predict."""
+        """Return whether a job shall be begun: not in the last tenth of the time, as it would not come far.
+
+        The first one always is: somebody has to predict.
+        """
         if self.max_steps is not None and self.max_steps[k] == 0:
             return False
         limit = self.settings.time_limit
-        return k == 0 or limit is None or time.monotonic() - begin < limit
+        return k == 0 or limit is None or time.monotonic() - begin < 0.9 * limit
 
-    def _train(
-        self, k: int, n_threads: int, seconds: float | None, stop: threading.Event | None = None
-    ) -> Trained:
+    def _train(self, k: int, n_threads: int, begin: float, stop: threading.Event | None = None) -> Trained:
         job = self.jobs[k]
         kind, part = self.kinds[job.kind], job.part
         data = kind.rows(self.data if part.learned is None else self.data.take(part.learned))
@@ -305,7 +306,7 @@ class Plan:
             kind.settings,
             seed=(kind.settings.seed + k) % 2**63,
             n_threads=n_threads,
-            time_limit=seconds,
+            time_limit=self._seconds(begin),  # the rows have been copied
             max_steps=None if self.max_steps is None else self.max_steps[k],
             verbose=kind.settings.verbose if k == 0 else 0,
         )
@@ -338,14 +339,19 @@ class Plan:
         given = [(part, one.member) for part, one in zip(parts, trained, strict=True) if part is not None]
         if not given:
             return None
-        numbers = reduce(np.union1d, [part for part, _ in given])
-        data = source.take(numbers)
+        data = self._targets(numbers)
         views = []
         for part, member in given:
             rows = np.searchsorted(numbers, np.sort(part))
-            logits = member.logits(data.X[rows], self.settings.engine, self.settings.n_threads)
+            seen = source.X[np.sort(part)]
+            logits = member.logits(seen, self.settings.engine, self.settings.n_threads)
             views.append(View(rows, logits if data.offset is None else logits + data.offset[rows], member))
         return HeldOut(numbers, data, views)
+
+    def _targets(self, rows: Rows) -> Data:
+        """Return rows that may be held out, without their inputs: these are many, and not asked for."""
+        data = self.data if self.eval_set is None else self.eval_set
+        return data._replace(X=data.X[:, :0]).take(rows)
 
     def weighted(self, trained: Sequence[Trained]) -> list[Trained]:
         """Return the members with the weights under which the mean of their logits does best.
@@ -361,7 +367,7 @@ class Plan:
         rows = reduce(np.intersect1d, [held_out.numbers for held_out in found]) if found else np.array([])
         if not len(rows):
             return list(trained)
-        data = (self.data if self.eval_set is None else self.eval_set).take(rows)
+        data = self._targets(rows)
         logits = [held_out.logits[np.isin(held_out.numbers, rows)] for held_out in found]
         counts = greedy_counts(self._cost(data, trained), logits)
         weight = {

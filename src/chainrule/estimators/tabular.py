@@ -70,7 +70,8 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
     categorical_features : array_like, optional
         Names, indices or a mask of the columns to be taken as categories. None: found from the data.
     time_limit : float, or sequence of int and None, optional
-        Seconds for the fit; then the best parameters so far are kept. Members are trained one after the
+        Seconds for the fit, of which reading and encoding the table are not cut short; then the best
+        parameters so far are kept. Members are trained one after the
         other on each core, and where one has come to its end those that have not are left out.
         ``steps_done_`` of such a fit, given here, repeats it to the bit.
     random_state : int, RandomState or None, default None

@@ -11,6 +11,7 @@ from chainrule.tables.encodings import (
     FEW_CATEGORIES,
     MOST_CATEGORIES,
     Category,
+    Datetime,
     Dropped,
     Encoding,
     Number,
@@ -27,6 +28,8 @@ FEWEST_RAMPS = 4
 # The most ramps of all columns together, the most categories of those that have many, and the most cells of X
 # that either fill at the fit (half a GiB in float32): a wide or a long table gets fewer for each column.
 MOST_INPUTS = 1024
+# So many rows of X are written at a time: all columns of a row lie together in memory.
+BLOCK = 1024
 MOST_CELLS = 2**27
 
 
@@ -150,7 +153,7 @@ class TableEncoder:
             raise InputError(f"dtype={dtype!r} is not possible; choose 'float32' or 'float64'.")
         source = open_table(table)
         self._require_same_columns(source)
-        X = np.zeros((source.n_rows, self.n_inputs), dtype=dtype)
+        columns: list[tuple[Number | Category | Datetime, Values, slice]] = []
         first = 0
         for number, (name, encoding) in enumerate(zip(self._names, self._encodings, strict=True)):
             if isinstance(encoding, Dropped):
@@ -160,8 +163,13 @@ class TableEncoder:
                 values = values.numbers_in_text()
             check_content(encoding, values)
             last = first + len(encoding.input_names(name))
-            encoding.write(values, X[:, first:last])
+            columns.append((encoding, values, slice(first, last)))
             first = last
+        X = np.zeros((source.n_rows, first), dtype=dtype)
+        for start in range(0, source.n_rows, BLOCK):
+            stop = start + BLOCK
+            for encoding, values, inputs in columns:
+                encoding.write(values.between(start, stop), X[start:stop, inputs])
         return X
 
     @property

@@ -33,8 +33,6 @@ ROWS_PER_CATEGORY = 2
 CLIP = 3.0
 # Ramps run from −½ to ½: beside the number itself, they must not be all that the first layer sees.
 HALF_RAMP = 0.5
-# How many rows have their ramps written at a time: what is computed then stays in the cache.
-BLOCK = 1024
 _LARGEST = float(np.finfo(np.float64).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
@@ -139,13 +137,15 @@ class Number:
             z /= np.sqrt(1.0 + (z / CLIP) ** 2)
             z[missing] = 0.0
             out[:, 0] = z
-        low, high = np.array(self.knots[:-1]), np.array(self.knots[1:])
-        for start in range(0, len(numbers) * (len(self.ramps) > 0), BLOCK):
-            rows = slice(start, start + BLOCK)
-            ramps = np.clip(numbers[rows, None], low, high)  # first: nothing overflows between two knots
-            ramps = (0.5 * ramps - 0.5 * low) / (0.5 * high - 0.5 * low) - HALF_RAMP  # N25
-            ramps[missing[rows]] = 0.0
-            out[rows, self.ramps.start : self.ramps.stop] = ramps
+        if self.knots:
+            low, high = np.array(self.knots[:-1]), np.array(self.knots[1:])
+            ramps = np.clip(numbers[:, None], low, high)  # first: nothing overflows between two knots
+            ramps *= 0.5
+            ramps -= 0.5 * low
+            ramps /= 0.5 * high - 0.5 * low
+            ramps -= HALF_RAMP  # N25
+            ramps[missing] = 0.0
+            out[:, self.ramps.start : self.ramps.stop] = ramps
 
 
 def _knots(halves: NDArray[np.float64], n_ramps: int) -> tuple[float, ...]:

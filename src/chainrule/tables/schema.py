@@ -100,6 +100,10 @@ class Values:
     time_zone: str | None = None
     categorical: bool = False
 
+    def between(self, start: int, stop: int) -> "Values":
+        """Return the cells of these rows."""
+        return replace(self, cells=self.cells[start:stop])
+
     def numbers_in_text(self) -> "Values":
         """Return text as the numbers that are written there, or as it is where a cell is none.
 

@@ -186,7 +186,7 @@ class Run:
             history.best_epoch = self._best.epoch
             return TrainingResult(self._best.theta, history)
         # The loss of a step is from before it: nobody has yet seen what the last one did.
-        loss = self.engine.loss(self.theta, *self.data)
+        loss = self.engine.loss(self.theta, *(self.data if self._validation is None else self._validation))
         if not (math.isfinite(loss) and np.isfinite(self.theta).all()):
             raise self.diverged(loss, "after the last step", rate)
         history.best_epoch = len(history.epochs)
