@@ -339,6 +339,7 @@ class Plan:
         given = [(part, one.member) for part, one in zip(parts, trained, strict=True) if part is not None]
         if not given:
             return None
+        numbers = reduce(np.union1d, [part for part, _ in given])
         data = self._targets(numbers)
         views = []
         for part, member in given:
