@@ -32,9 +32,9 @@ using LayerTuple = std::tuple<std::int64_t, std::int64_t, std::string, bool, dou
 using LikelihoodTuple = std::tuple<std::string, bool, std::vector<double>>;
 
 Plan make_plan(const std::vector<LayerTuple>& layers, const LikelihoodTuple& likelihood,
-               std::int64_t n_scales, std::int64_t n_columns) {
+               std::int64_t n_scales, std::int64_t n_columns, double scale_rate) {
     const auto& [name, free_scale, numbers] = likelihood;
-    Plan plan{{}, {likelihood_named(name), free_scale, numbers}, n_columns};
+    Plan plan{{}, {likelihood_named(name), free_scale, numbers}, n_columns, scale_rate};
     if (plan.likelihood.name == Likelihood::unknown)
         throw nb::value_error(("no native likelihood " + name).c_str());
     if (plan.likelihood.name == Likelihood::tweedie && free_scale && numbers.size() < 3)
@@ -42,7 +42,8 @@ Plan make_plan(const std::vector<LayerTuple>& layers, const LikelihoodTuple& lik
     if (layers.empty()) throw nb::value_error("there must be a layer");
     for (const auto& [n_inputs, units, activation, bias, dropout, start] : layers) {
         const bool first = plan.layers.empty();
-        if (n_inputs < 1 || units < 1 || start != (first ? 0 : plan.n_parameters()) ||
+        if (n_inputs < 1 || units < 1 ||
+            start != (first ? (scale_rate != 0 ? n_inputs : 0) : plan.n_parameters()) ||
             (!first && n_inputs != plan.layers.back().units))
             throw nb::value_error("each layer must take the units of the one below, and follow it in theta");
         plan.layers.push_back({n_inputs, units, activation_named(activation), bias, dropout, start});
@@ -203,18 +204,20 @@ void forward_half(Halves<T>& halves, In<T> theta, Table<T> X, std::int64_t chunk
 }
 
 template <class T>
-double backward_half(Halves<T>& halves, Table<T> X, std::int64_t chunk, In<T> y, std::optional<In<T>> weight,
-                     Out<T> gradient, std::optional<Out<T>> input_gradient,
+double backward_half(Halves<T>& halves, In<T> theta, Table<T> X, std::int64_t chunk, In<T> y,
+                     std::optional<In<T>> weight, Out<T> gradient, std::optional<Out<T>> input_gradient,
                      std::optional<std::uint64_t> dropout_seed, std::uint64_t step) {
-    const Rows<T> rows = checked_rows<T>(halves.plan(), size_of(gradient), X, &y, &weight, nullptr, 1);
+    const Rows<T> rows = checked_rows<T>(halves.plan(), size_of(theta), X, &y, &weight, nullptr, 1);
+    require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
     require(halves.takes(rows, chunk), "there must be a chunk of the rows");
     require(!input_gradient ||
                 (!rows.is_sparse() && size_of(*input_gradient) == rows.n * halves.plan().n_inputs()),
             "the input gradient must be like X, and X dense");
     T* const to_input = input_gradient ? input_gradient->data() : nullptr;
     const nb::gil_scoped_release release;
-    return halves.backward(rows, chunk, {dropout_seed.has_value(), dropout_seed.value_or(0), step},
-                           gradient.data(), to_input);
+    return halves.backward(theta.data(), rows, chunk,
+                           {dropout_seed.has_value(), dropout_seed.value_or(0), step}, gradient.data(),
+                           to_input);
 }
 
 // Returns the loss, penalty included, and the penalty.
@@ -234,8 +237,8 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
     nb::class_<Engine<T>>(m, name)
         .def("__init__",
              [](Engine<T>* self, const std::vector<LayerTuple>& layers, const LikelihoodTuple& likelihood,
-                std::int64_t n_scales, std::int64_t n_columns) {
-                 new (self) Engine<T>(make_plan(layers, likelihood, n_scales, n_columns));
+                std::int64_t n_scales, std::int64_t n_columns, double scale_rate) {
+                 new (self) Engine<T>(make_plan(layers, likelihood, n_scales, n_columns, scale_rate));
              })
         .def("forward", &forward<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "logits"_a.noconvert(),
              "n_threads"_a)
@@ -272,9 +275,9 @@ template <class T> void bind_halves(nb::module_& m, const char* name) {
              "n_rows"_a, "n_threads"_a, "to_input"_a, "sparse"_a)
         .def("forward", &forward_half<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "chunk"_a,
              "logits"_a.noconvert(), "dropout_seed"_a.none(), "step"_a)
-        .def("backward", &backward_half<T>, "X"_a.noconvert(), "chunk"_a, "y"_a.noconvert(),
-             "weight"_a.noconvert().none(), "gradient"_a.noconvert(), "input_gradient"_a.noconvert().none(),
-             "dropout_seed"_a.none(), "step"_a)
+        .def("backward", &backward_half<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "chunk"_a,
+             "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert(),
+             "input_gradient"_a.noconvert().none(), "dropout_seed"_a.none(), "step"_a)
         .def("descend", &descend<T>, "descent"_a, "gradient"_a.noconvert(), "loss"_a, "total_weight"_a,
              "learning_rate"_a);
 }

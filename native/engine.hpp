@@ -36,6 +36,10 @@ template <class T> struct Descent {
     bool decay_biases = false;
     std::uint64_t dropout_seed = 0;
     std::int64_t steps_done = 0, n_parameters = 0;
+
+    Stretch<T> stretch(std::int64_t start) const {
+        return {theta + start, first + start, second == nullptr ? nullptr : second + start};
+    }
 };
 
 template <class T> class Engine {
@@ -75,7 +79,7 @@ public:
                                Call call{*this, space, team, thread};
                                call.pack_all(theta);
                                double loss =
-                                   call.gradient_over_chunks(rows, dropout, gradient, input_gradient);
+                                   call.gradient_over_chunks(theta, rows, dropout, gradient, input_gradient);
                                if (gradient != nullptr && penalty.l2 != 0)
                                    loss += call.add_penalty(penalty, rows.total_weight(), theta, gradient);
                                if (thread == 0) result = loss;
@@ -94,7 +98,8 @@ public:
         std::int64_t done = 0;
         with_workspace(rows, std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
             std::vector<T> gradient;  // only where it must be whole before the step
-            if (std::min(batch_size, rows.n) > CHUNK_ROWS || std::isfinite(descent.clip_norm))
+            if (std::min(batch_size, rows.n) > CHUNK_ROWS || std::isfinite(descent.clip_norm) ||
+                plan_.n_scaled() > 0)
                 gradient.resize(static_cast<std::size_t>(plan_.n_parameters()));
             std::atomic<std::int64_t> last{n_steps - 1};
             Team(n_threads).run([&](Team& team, int thread) {
@@ -206,19 +211,19 @@ private:
                     layer.bias_start() + group.unit, layer.bias ? group.n_units : 0, layer.is_scales()};
         }
 
-        double gradient_over_chunks(const Rows<T>& rows, const Dropout& dropout, T* gradient,
+        double gradient_over_chunks(const T* theta, const Rows<T>& rows, const Dropout& dropout, T* gradient,
                                     T* input_gradient) {
             const double total_weight = rows.total_weight();
             double loss = 0;
             for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS)
-                loss += of_chunk(rows, chunk, total_weight, dropout, gradient, input_gradient, false);
+                loss += of_chunk(theta, rows, chunk, total_weight, dropout, gradient, input_gradient, false);
             return loss;
         }
 
         // The share of one chunk in the loss, and in ∂loss/∂θ, where there is a place for it: the first chunk
-        // is put there, the others are added.
-        double of_chunk(const Rows<T>& rows, std::int64_t chunk, double total_weight, const Dropout& dropout,
-                        T* gradient, T* input_gradient, bool logits_are_there) {
+        // is put there, the others are added. After the last one it goes through the scale of the inputs.
+        double of_chunk(const T* theta, const Rows<T>& rows, std::int64_t chunk, double total_weight,
+                        const Dropout& dropout, T* gradient, T* input_gradient, bool logits_are_there) {
             const std::int64_t n = std::min(CHUNK_ROWS, rows.n - chunk);
             const double loss = rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr,
                                            input_gradient, logits_are_there);
@@ -231,6 +236,12 @@ private:
                     put(gradient + at.bias, bias, at.n_biases, chunk > 0);
                 });
             team.meet();  // the next chunk overwrites the losses and the activations
+            if (gradient != nullptr && chunk + n == rows.n && plan.n_scaled() > 0) {
+                constexpr std::int64_t size = Passes<T>::SCALED;
+                for (std::int64_t k = team.claim(); k * size < plan.n_scaled(); k = team.claim())
+                    passes.through_scale(theta, gradient, k * size);
+                team.meet();
+            }
             return loss;
         }
 
@@ -297,7 +308,7 @@ private:
                 penalty = 0.5 * l2 * total(space.group_sums);
                 return loss + penalty;
             }
-            const double loss = gradient_over_chunks(batch, dropout, gradient, nullptr);
+            const double loss = gradient_over_chunks(descent.theta, batch, dropout, gradient, nullptr);
             return move_all(descent, numbers, gradient, loss, total_weight, penalty);
         }
 
@@ -311,6 +322,14 @@ private:
             const double norm = std::isfinite(descent.clip_norm) ? norm_of(gradient) : 0;
             if (!std::isfinite(norm)) return norm;
             const T scale = norm > descent.clip_norm ? static_cast<T>(descent.clip_norm / norm) : T(1);
+            if (plan.n_scaled() > 0) {  // before the weights, which are packed with the new s; few numbers
+                if (is_first) {
+                    for (std::int64_t j = 0; j < plan.n_scaled(); ++j) gradient[j] *= scale;
+                    step_stretch<T>(descent.optimizer.rule, numbers, descent.stretch(0), gradient,
+                                    plan.n_scaled(), T(0), false);
+                }
+                team.meet();
+            }
             groups([&](const Group& group, std::size_t) {
                 const Span at = span(group);
                 for (std::int64_t i = at.weight; i < at.weight + at.n_weights; ++i) gradient[i] *= scale;
@@ -334,23 +353,22 @@ private:
         }
 
         double norm_of(const T* gradient) {
-            return std::sqrt(sum_over_groups([&](const Group& group) {
-                const Span at = span(group);
-                return sum_of_squares(gradient + at.weight, at.n_weights) +
-                       sum_of_squares(gradient + at.bias, at.n_biases);
-            }));
+            // read before the threads meet: one of them goes on with it
+            const double of_scale = sum_of_squares(gradient, plan.n_scaled());
+            return std::sqrt(of_scale + sum_over_groups([&](const Group& group) {
+                                 const Span at = span(group);
+                                 return sum_of_squares(gradient + at.weight, at.n_weights) +
+                                        sum_of_squares(gradient + at.bias, at.n_biases);
+                             }));
         }
 
         void move(Descent<T>& descent, const StepNumbers<T>& numbers, const Group& group,
                   const T* weight_gradient, const T* bias_gradient, T l2) {
             const Span at = span(group);
-            const auto stretch = [&](std::int64_t start) {
-                return Stretch<T>{descent.theta + start, descent.first + start,
-                                  descent.second == nullptr ? nullptr : descent.second + start};
-            };
             const Rule rule = descent.optimizer.rule;
-            step_stretch<T>(rule, numbers, stretch(at.weight), weight_gradient, at.n_weights, l2, true);
-            step_stretch<T>(rule, numbers, stretch(at.bias), bias_gradient, at.n_biases,
+            step_stretch<T>(rule, numbers, descent.stretch(at.weight), weight_gradient, at.n_weights, l2,
+                            true);
+            step_stretch<T>(rule, numbers, descent.stretch(at.bias), bias_gradient, at.n_biases,
                             descent.penalty.biases && !at.scales ? l2 : T(0),
                             descent.decay_biases && !at.scales);
             passes.pack(descent.theta, group);
@@ -422,13 +440,13 @@ public:
     }
 
     // The chunk's share of the loss, and of the gradients, which are added to those of the chunks before it.
-    double backward(const Rows<T>& rows, std::int64_t chunk, const Dropout& dropout, T* gradient,
-                    T* input_gradient) {
+    double backward(const T* theta, const Rows<T>& rows, std::int64_t chunk, const Dropout& dropout,
+                    T* gradient, T* input_gradient) {
         const double total_weight = rows.total_weight();
         double result = 0;
         run([&](Call& call) {
-            const double loss =
-                call.of_chunk(rows, chunk, total_weight, dropout_of(dropout), gradient, input_gradient, true);
+            const double loss = call.of_chunk(theta, rows, chunk, total_weight, dropout_of(dropout), gradient,
+                                              input_gradient, true);
             if (call.is_first) result = loss;
         });
         return result;

@@ -59,11 +59,14 @@ template <class T> class Passes {
 public:
     Passes(const Plan& plan, Workspace<T>& space) : plan_(plan), space_(space) {}
 
-    // Copy the weights and biases of a group of units from θ into the panels of both passes.
+    // Copy the weights and biases of a group of units from θ into the panels of both passes; those of the
+    // first layer scaled, where the inputs are.
     void pack(const T* theta, const Group& group) const {
         const Layer& layer = plan_.layers[group.layer];
         const std::int64_t d = layer.n_inputs;
-        const T* const w = theta + layer.weight_start + group.unit * d;
+        const T* const w = group.layer == 0 && plan_.n_scaled() > 0
+                               ? scale_weights(theta, group)
+                               : theta + layer.weight_start + group.unit * d;
         // A narrow top layer takes its rows from the panels of the backward pass; not that of a linear model,
         // whose table may be sparse.
         const bool narrow = group.layer == plan_.top() && group.layer > 0 && layer.units <= NARROW;
@@ -239,7 +242,36 @@ public:
         return bias;
     }
 
+    // N27 for the inputs [j, j + SCALED): their ∂loss/∂w' in the gradient becomes ∂loss/∂w_1, and ∂loss/∂a is
+    // put beside. The sum over the units runs in their order.
+    void through_scale(const T* theta, T* gradient, std::int64_t j) const {
+        const std::int64_t d = plan_.n_scaled(), n = std::min(SCALED, d - j);
+        T s[SCALED], sums[SCALED] = {};
+        for (std::int64_t i = 0; i < n; ++i) s[i] = scale_of(theta, j + i);
+        for (std::int64_t at = d + j; at < d + plan_.layers.front().units * d; at += d)
+            for (std::int64_t i = 0; i < n; ++i) {
+                sums[i] += theta[at + i] * gradient[at + i];
+                gradient[at + i] *= s[i];
+            }
+        for (std::int64_t i = 0; i < n; ++i) gradient[j + i] = static_cast<T>(plan_.scale_rate) * sums[i];
+    }
+    static constexpr std::int64_t SCALED = 64;
+
 private:
+    T scale_of(const T* theta, std::int64_t j) const {
+        return 1 + static_cast<T>(plan_.scale_rate) * theta[j];
+    }
+
+    // N27: w' = w_1 diag(s) of a group of units; returns its first row.
+    const T* scale_weights(const T* theta, const Group& group) const {
+        const std::int64_t d = plan_.n_scaled();
+        const T* const w = theta + d + group.unit * d;
+        T* const to = space_.scaled_weights + group.unit * d;
+        for (std::int64_t u = 0; u < group.n_units; ++u)
+            for (std::int64_t j = 0; j < d; ++j) to[u * d + j] = w[u * d + j] * scale_of(theta, j);
+        return to;
+    }
+
     // Write the transpose of n_units rows (d apart) of n_inputs weights as rows of a panel, filled up with
     // zeros.
     static void pack_transposed(const T* w, std::int64_t d, std::int64_t n_units, std::int64_t n_inputs,

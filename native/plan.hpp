@@ -27,9 +27,11 @@ struct Plan {
     std::vector<Layer> layers;
     TopLayer likelihood;
     std::int64_t n_columns;  // of y
+    double scale_rate = 0;   // ρ of the scale of the inputs s = 1 + ρ a (N27); 0: there is none
 
     std::size_t top() const { return layers.size() - 1 - (layers.back().is_scales() ? 1 : 0); }
     std::int64_t n_inputs() const { return layers.front().n_inputs; }
+    std::int64_t n_scaled() const { return layers.front().weight_start; }  // of a, before w_1 in θ
     std::int64_t n_logits() const { return layers[top()].units; }
     std::int64_t n_scales() const { return layers.back().is_scales() ? layers.back().units : 0; }
     std::int64_t n_parameters() const {
@@ -107,6 +109,7 @@ public:
     std::vector<Group> groups;
     std::vector<double> row_losses, group_sums;
     const T* zeros = nullptr;
+    T* scaled_weights = nullptr;     // w' = w_1 diag(s), row by row, where there is a scale
     std::int64_t bias_gradient = 0;  // where in scratch the gradient of a group's biases stands
 
 private:
@@ -144,6 +147,7 @@ private:
                                   backward ? bias_gradient + round_up(most_units, PANEL<T>) : 0});
         scratch_size_ = round_up(scratch_size_, line) + 9 * line;
         zeros = take(PANEL<T>);
+        scaled_weights = take(plan.n_scaled() > 0 ? plan.layers.front().units * plan.n_inputs() : 0);
         scratch_ = take(scratch_size_ * n_threads);
         return used;
     }

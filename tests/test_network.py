@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from chainrule import Dense, Dropout, InputError, Network
+from chainrule import Dense, Dropout, InputError, Network, Scale
 from chainrule.likelihoods import Bernoulli, Categorical, Normal
 
 NET = Network(3, [Dense(4, "tanh")], likelihood=Normal())
@@ -57,6 +57,37 @@ def test_unpack_gives_views():
     assert [part.shape for part in (w1, b1, w2, b2)] == [(4, 3), (4,), (1, 4), (1,)]
     w2[0, 3] = 7
     assert theta[-2] == 7
+
+
+# N27
+@pytest.mark.parametrize("hidden", [(), (Dense(4, "tanh"),), (Dropout(0.5), Dense(4, "tanh", bias=False))])
+def test_a_scale_can_be_folded_into_the_weights(hidden, engine, case, make_likelihood):
+    rng = np.random.default_rng(0)
+    network = Network(3, [Scale(2.5), *hidden], likelihood=make_likelihood(case, 2))
+    theta = rng.normal(size=network.n_parameters)
+    before = theta.copy()
+    plain, folded = network.folded(theta)
+    assert plain.hidden == hidden
+    assert plain.n_parameters == network.n_parameters - 3
+    np.testing.assert_allclose(
+        plain.forward(folded, X, engine), network.forward(theta, X, engine), rtol=1e-12
+    )
+    np.testing.assert_array_equal(plain.scales(folded), network.scales(theta))
+    np.testing.assert_array_equal(network.input_scale(theta), 1 + 2.5 * theta[:3])
+    scaled = plain.forward(theta[3:].copy(), X * network.input_scale(theta), engine)
+    np.testing.assert_allclose(scaled, network.forward(theta, X, engine), rtol=1e-12)
+    np.testing.assert_array_equal(theta, before)
+
+
+def test_without_a_scale_there_is_nothing_to_fold():
+    network, theta = NET.folded(THETA)
+    assert network is NET
+    np.testing.assert_array_equal(theta, THETA)
+    np.testing.assert_array_equal(NET.input_scale(THETA), np.ones(3))
+    assert message(lambda: NET.folded(THETA[:-1])).startswith("theta must be")
+    assert repr(Network(2, [Scale()], likelihood=Normal())) == (
+        "Network(n_inputs=2, hidden=[Scale(rate=6.0)], likelihood=Normal(n_outputs=1))"
+    )
 
 
 def test_the_calls_belong_together(engine, make_problem):
@@ -222,7 +253,7 @@ def test_a_network_of_nothing_is_an_error():
         "Dense(units=0): units must be a whole number of at least 1."
     )
     assert message(lambda: Network(3, ["relu"], likelihood=Normal())) == (
-        "hidden has 'relu': each layer must be a Dense or a Dropout."
+        "hidden has 'relu': each layer must be a Dense, a Dropout or a Scale."
     )
 
 

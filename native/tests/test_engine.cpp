@@ -235,6 +235,10 @@ Plan random_plan(std::mt19937& rng, const Top& top) {
     Plan plan{{}, top.likelihood, top.n_columns};
     const std::int64_t depth = draw(rng, 0, 3);
     std::int64_t below = draw(rng, 1, 70), start = 0;
+    if (draw(rng, 0, 2) == 0) {
+        plan.scale_rate = 2;
+        start = below;
+    }
     for (std::int64_t l = 0; l <= depth; ++l) {
         const bool is_top = l == depth;
         Layer layer{below,
@@ -283,8 +287,8 @@ template <class T> void test_halves(Engine<T>& engine, const Rows<T>& rows, cons
     for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
         T* const logits = halves.logits.data() + chunk * n_logits;
         pass.forward(theta.data(), rows, chunk, dropout, logits);
-        halves.losses[0] +=
-            pass.backward(rows, chunk, dropout, halves.gradient.data(), halves.input_gradient.data());
+        halves.losses[0] += pass.backward(theta.data(), rows, chunk, dropout, halves.gradient.data(),
+                                          halves.input_gradient.data());
         pass.forward(theta.data(), rows, chunk, {}, logits);
     }
     check(halves == whole, "two halves are a whole", n_threads, rows.n);

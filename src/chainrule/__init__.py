@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from chainrule import likelihoods, optimization, training
-    from chainrule.architecture import Dense, Dropout
+    from chainrule.architecture import Dense, Dropout, Scale
     from chainrule.errors import ChainruleError, DivergenceError, InputError, ModelFileError
     from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
     from chainrule.inspection.gradient_check import gradient_check
@@ -26,6 +26,7 @@ _HOME = {
     "Network": "chainrule.network",
     "Dense": "chainrule.architecture",
     "Dropout": "chainrule.architecture",
+    "Scale": "chainrule.architecture",
     "MLPClassifier": "chainrule.estimators",
     "MLPRegressor": "chainrule.estimators",
     "TabularClassifier": "chainrule.estimators",
@@ -44,6 +45,7 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader meets them)
     "Network",
     "Dense",
     "Dropout",
+    "Scale",
     "likelihoods",
     "optimization",
     "training",

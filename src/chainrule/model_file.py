@@ -21,7 +21,7 @@ from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 import chainrule
-from chainrule.architecture import Dense, Dropout, Layer
+from chainrule.architecture import Dense, Dropout, Layer, Scale
 from chainrule.errors import InputError, ModelFileError
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from chainrule.estimators.members import Member
@@ -218,7 +218,7 @@ def _layer(spec: Layer) -> dict[str, Any]:
 
 
 def _layer_of(value: dict[str, Any]) -> Layer:
-    layers: dict[str, type[Layer]] = {"Dense": Dense, "Dropout": Dropout}
+    layers: dict[str, type[Layer]] = {"Dense": Dense, "Dropout": Dropout, "Scale": Scale}
     return layers[value["layer"]](**{key: setting for key, setting in value.items() if key != "layer"})
 
 
@@ -388,7 +388,7 @@ KINDS: dict[str, tuple[Any, Callable[..., dict[str, Any]], Callable[..., Any]]] 
     "scaling": (Scaling, _encode_scaling, _decode_scaling),
     "kept_aside": (KeptAside, _encode_kept_aside, _decode_kept_aside),
     "layer": (
-        (Dense, Dropout),
+        (Dense, Dropout, Scale),
         lambda spec, *_: {"spec": _layer(spec)},
         lambda value, _: _layer_of(value["spec"]),
     ),

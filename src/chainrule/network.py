@@ -26,7 +26,7 @@ class Network:
     ----------
     n_inputs : int
         d_0, the length of a row.
-    hidden : sequence of Dense, Dropout or int, default ()
+    hidden : sequence of Dense, Dropout, Scale or int, default ()
         The hidden layers from the input upwards; a number is a `Dense` of so many ReLU units. Without
         any, the network is the linear model.
     likelihood : Likelihood
@@ -142,6 +142,43 @@ class Network:
         view changes θ.
         """
         return self.architecture.unpack(self._checked_theta(theta))
+
+    def input_scale(self, theta: Array) -> Array:
+        """Return s (n_inputs,) of the first layer, a `Scale` (N27); ones where there is none."""
+        a = self.architecture.of_scale(self._checked_theta(theta))
+        return 1 + self.architecture.scale_rate * a if len(a) else np.ones(self.n_inputs, theta.dtype)
+
+    def folded(self, theta: Array) -> "tuple[Network, Array]":
+        """Return the same function without a `Scale`: the network of the other layers, and its θ (N27).
+
+        The scale is multiplied into the weights of the layer above it. Where there is none, they are this
+        network and this θ.
+
+        Parameters
+        ----------
+        theta : (n_parameters,), float32 or float64
+            θ.
+
+        Examples
+        --------
+        >>> import numpy as np, chainrule as cr
+        >>> net = cr.Network(2, [cr.Scale(), cr.Dense(3, "tanh")], likelihood=cr.likelihoods.Normal())
+        >>> theta = net.initial_parameters(seed=0, dtype="float64")
+        >>> theta[:2] = 0.5, -0.1
+        >>> plain, folded = net.folded(theta)
+        >>> plain.hidden, net.n_parameters - plain.n_parameters
+        ((Dense(units=3, activation='tanh', bias=True),), 2)
+        >>> X = np.array([[1.0, 2.0]])
+        >>> bool(np.isclose(plain.forward(folded, X), net.forward(theta, X)))
+        True
+        """
+        theta = self._checked_theta(theta)
+        if not self.architecture.scale_rate:
+            return self, theta
+        plain = Network(self.n_inputs, self.hidden[1:], likelihood=self.likelihood)
+        folded = theta[self.n_inputs :].copy()
+        plain.unpack(folded)[0][0][...] = self.architecture.folded(theta)[0][0]
+        return plain, folded
 
     def scales(self, theta: Array) -> Array:
         """Return a view (n_scales,) of the likelihood's learned numbers, the end of θ (N14)."""

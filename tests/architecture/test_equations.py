@@ -72,6 +72,29 @@ def test_backward_is_the_chain_rule_unit_by_unit(small, weight):
         np.testing.assert_allclose(gradients[level][1], b_gradients[level], rtol=1e-12, atol=1e-15)
 
 
+# N27
+def test_a_scale_is_in_the_sums_of_the_units_above_it(small):
+    """Against the same layers on s ⊙ x, and the chain x → s ⊙ x → loss written out."""
+    X, y, parameters, functions = small
+    (w, b), top = parameters
+    a, rate = np.random.default_rng(1).normal(size=D0), 6.0
+    s = [1 + rate * a[j] for j in range(D0)]
+    scaled = [[s[j] * X[i, j] for j in range(D0)] for i in range(N)]
+    on_scaled = equations.forward(np.array(scaled), parameters, functions)
+    states = equations.forward(X, [(equations.scaled_weights(w, a, rate), b), top], functions)
+    np.testing.assert_allclose(states[-1].H, on_scaled[-1].H, rtol=1e-12)
+
+    delta = equations.top_error_signal(equations.normal(on_scaled[-1].H, y)[1], None)
+    of_scaled, G = equations.backward(delta, on_scaled, parameters, functions)  # G: by the inputs s ⊙ x
+    folded = [(equations.scaled_weights(w, a, rate), b), top]
+    of_folded, G_x = equations.backward(delta, states, folded, functions)
+    of_w, of_a = equations.gradients_through_scale(of_folded[0][0], w, a, rate)
+    np.testing.assert_allclose(of_w, of_scaled[0][0], rtol=1e-11, atol=1e-15)
+    by_hand = [rate * sum(G[i, j] * X[i, j] for i in range(N)) for j in range(D0)]
+    np.testing.assert_allclose(of_a, by_hand, rtol=1e-11, atol=1e-15)
+    np.testing.assert_allclose(G_x, G * s, rtol=1e-11, atol=1e-15)
+
+
 def test_a_mask_multiplies_the_input_of_its_layer_and_the_gradient_that_leaves_it(small):
     """A masked layer is the layer with the columns of its weights masked, row of the batch by row."""
     X, y, parameters, functions = small
@@ -100,5 +123,5 @@ def test_the_text_imports_numpy_alone_and_is_short():
 
 def test_the_text_names_every_equation_up_to_the_descent():
     source = Path(equations.__file__).read_text(encoding="utf-8")
-    # and N14, which is N12 for a learned scale
-    assert {int(number) for number in re.findall(r"\bN(\d+)\b", source)} == {*range(1, 13), 14}
+    # and N14, which is N12 for a learned scale, and N27, which is around the first layer
+    assert {int(number) for number in re.findall(r"\bN(\d+)\b", source)} == {*range(1, 13), 14, 27}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule import Dense, InputError, Network
+from chainrule import Dense, InputError, Network, Scale
 from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.likelihoods import Normal
 
@@ -70,6 +70,14 @@ def test_the_seed_decides_and_both_dtypes_start_from_the_same_point():
     assert np.array_equal(single, double.astype("float32"))
     assert np.array_equal(double, network.initial_parameters(np.random.default_rng(4), "float64"))
     assert not np.array_equal(double, network.initial_parameters(seed=5, dtype="float64"))
+
+
+# N27
+def test_a_scale_starts_at_1_and_leaves_the_weights_as_they_are_without_it():
+    scaled = Network(5, [Scale(), 7], likelihood=Normal())
+    theta = scaled.initial_parameters(seed=4)
+    assert (scaled.input_scale(theta) == 1).all()
+    assert np.array_equal(theta[5:], Network(5, [7], likelihood=Normal()).initial_parameters(seed=4))
 
 
 def test_another_dtype_is_an_error():

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from chainrule import Dense, Dropout, InputError
+from chainrule import Dense, Dropout, InputError, Scale
 from chainrule.architecture import Architecture
 
 
@@ -24,6 +24,25 @@ def test_theta_holds_weights_row_by_row_and_then_the_bias_layer_by_layer():
     assert np.flatnonzero(~architecture.weight_mask).tolist() == [6, 7, 8, 17]
     w2[1, 0] = -1
     assert theta[12] == -1
+
+
+# N3 N27
+def test_a_scale_stands_first_in_theta_and_nothing_shrinks_it():
+    architecture = Architecture(2, (Scale(5), Dense(3, "tanh")), 1, n_scales=1)
+    theta = np.arange(architecture.n_parameters, dtype=float)
+    assert architecture.n_parameters == 2 + 9 + 4 + 1
+    assert architecture.of_scale(theta).tolist() == [0, 1]
+    (w1, b1), _ = architecture.unpack(theta)
+    assert w1.tolist() == [[2, 3], [4, 5], [6, 7]]
+    assert b1.tolist() == [8, 9, 10]
+    (w, b), rest = architecture.folded(theta)
+    assert w.tolist() == [[2, 3 * 6], [4, 5 * 6], [6, 7 * 6]]  # s = (1, 6)
+    assert b.tolist() == b1.tolist()
+    assert rest[0].tolist() == [[11, 12, 13]]
+    assert np.flatnonzero(architecture.weight_mask).tolist() == [*range(2, 8), *range(11, 14)]
+    assert np.flatnonzero(architecture.shrinkable(biases=True)).tolist() == [*range(2, 15)]
+    assert architecture.scale_rate == 5
+    assert Architecture(2, (Dense(3),), 1).scale_rate == 0
 
 
 def test_the_top_layer_may_have_no_bias():
@@ -74,7 +93,19 @@ def test_specs_are_frozen_and_equal_by_value():
         (lambda: Architecture(1.5, (), 1), "n_inputs=1.5: it must be a whole number of at least 1."),
         (
             lambda: Architecture(2, ("relu",), 1),
-            "hidden has 'relu': each layer must be a Dense or a Dropout.",
+            "hidden has 'relu': each layer must be a Dense, a Dropout or a Scale.",
+        ),
+        (lambda: Scale(0), "Scale(rate=0): the rate must be a finite number above 0."),
+        (lambda: Scale(np.nan), "Scale(rate=nan): the rate must be a finite number above 0."),
+        (lambda: Scale(np.inf), "Scale(rate=inf): the rate must be a finite number above 0."),
+        (lambda: Scale("fast"), "Scale(rate='fast'): the rate must be a finite number above 0."),
+        (
+            lambda: Architecture(2, (Dropout(0.1), Scale()), 1),
+            "hidden has Scale(rate=6.0) above Dropout(rate=0.1): a Scale must be the first layer.",
+        ),
+        (
+            lambda: Architecture(2, (Scale(), Scale()), 1),
+            "hidden has Scale(rate=6.0) above Scale(rate=6.0): a Scale must be the first layer.",
         ),
         (
             lambda: Architecture(2, (Dropout(0.1), Dropout(0.2)), 1),

@@ -13,7 +13,7 @@ from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.optimization import SGD
 
 NOTES = (Path(__file__).parents[2] / "docs" / "notes.md").read_text(encoding="utf-8")
-NUMBERS = range(1, 26)
+NUMBERS = range(1, 28)
 
 
 def paragraphs_of(number):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule import Dense, Dropout
+from chainrule import Dense, Dropout, Scale
 from chainrule.architecture import ACTIVATIONS
 from chainrule.engine import Descent
 from chainrule.engine.native import NativeEngine, supported_instruction_sets
@@ -101,6 +101,7 @@ SIZE = st.one_of(st.sampled_from(EDGES), st.integers(1, 70))
 
 @given(
     n_inputs=SIZE,
+    scaled=st.booleans(),
     sizes=st.lists(st.tuples(SIZE, st.booleans(), st.sampled_from([0.0, 0.3])), max_size=3),
     outputs=SIZE,
     n_rows=SIZE,
@@ -113,9 +114,20 @@ SIZE = st.one_of(st.sampled_from(EDGES), st.integers(1, 70))
     dtype=st.sampled_from(DTYPES),
 )
 def test_the_engines_agree_at_any_size(
-    make_problem, *, n_inputs, sizes, outputs, n_rows, weighted, likelihood, n_threads, instruction_set, dtype
+    make_problem,
+    *,
+    n_inputs,
+    scaled,
+    sizes,
+    outputs,
+    n_rows,
+    weighted,
+    likelihood,
+    n_threads,
+    instruction_set,
+    dtype,
 ):
-    hidden = []
+    hidden = [Scale(0.5)] * scaled
     for units, bias, rate in sizes:
         hidden += [Dropout(rate)] * (rate > 0) + [Dense(units, "tanh", bias)]
     problem = make_problem(
@@ -145,6 +157,18 @@ def test_the_engines_agree_across_the_blocks_of_a_sum(n_inputs, units, n_rows, m
         "categorical", hidden, outputs=3, n_inputs=n_inputs, n_rows=n_rows, weighted=True, dropout_seed=1
     )
     compare(problem, penalty=Penalty(0.01), dropout_seed=1)
+
+
+# N27: around the lengths at which the native engine cuts the sums over the units and the inputs
+@pytest.mark.parametrize("units", [(), (1,), (130,), (33, 5)])
+@pytest.mark.parametrize("n_inputs", [1, 63, 64, 65, 257])
+def test_the_engines_agree_on_a_scale(n_inputs, units, make_problem):
+    hidden = [Scale(0.5), Dropout(0.2), *[Dense(n, "silu") for n in units]]
+    for n_rows, outputs in ((40, 3), (600, 1)):
+        problem = make_problem(
+            "normal", hidden, outputs=outputs, n_inputs=n_inputs, n_rows=n_rows, weighted=True, dropout_seed=1
+        )
+        compare(problem, penalty=Penalty(0.01, biases=True), dropout_seed=1)
 
 
 def test_the_engines_agree_on_an_error_signal_of_many_classes(make_problem):
@@ -193,6 +217,39 @@ def test_the_engines_take_the_same_steps(case, optimizer, make_problem, descend)
             native = descend(engine, same, Descent(same.theta, spec, **more))
             for what, values in native.items():
                 assert_near(values, reference[what], dtype, f"{what}, {more}, {n_threads} threads")
+
+
+# N13 N27
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_the_engines_take_the_same_steps_on_a_scale(optimizer, clip_norm, make_problem, descend):
+    hidden = [Scale(2.5), Dense(17, "tanh"), Dropout(0.25)]
+    more = {"clip_norm": clip_norm, "penalty": Penalty(0.1, biases=True), "decay_biases": True}
+    spec = OPTIMIZERS[optimizer]
+    for batch_size in (16, 700):
+        problem = make_problem("gamma/learned", hidden, outputs=3, n_inputs=70, n_rows=900)
+        engine, start = problem.network.engine("reference"), Descent(problem.theta.copy(), spec, **more)
+        reference = descend(engine, problem, start, batch_size=batch_size, calls=(4, 3))
+        for dtype, n_threads in product(DTYPES, THREADS):
+            same = problem.astype(dtype)
+            engine, start = problem.network.engine("native", n_threads), Descent(same.theta, spec, **more)
+            native = descend(engine, same, start, batch_size=batch_size, calls=(4, 3))
+            for what, values in native.items():
+                assert_near(values, reference[what], dtype, f"{what}, {more}, {n_threads} threads")
+
+
+# N27
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_a_scale_moves_at_its_rate(engine, make_problem):
+    """The first step of Adam without ε is η long in each entry, whatever the gradient: ρ η long in s."""
+    problem = make_problem("normal", [Scale(6), Dense(5, "tanh")], n_inputs=7, n_rows=30)
+    network, theta = problem.network, problem.theta.copy()
+    before, first = network.input_scale(theta), theta.copy()
+    descent = Descent(theta, AdamW(0.01, epsilon=1e-30, weight_decay=0.0))
+    data = (problem.X, problem.y, None, np.arange(30), 30, np.array([0.01]))
+    network.engine(engine).run_steps(descent, *data)
+    np.testing.assert_allclose(np.abs(network.input_scale(theta) - before), 0.06, rtol=1e-6)
+    np.testing.assert_allclose(np.abs(theta - first), 0.01, rtol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 47, 512, 600, 1100])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule import Dense, Dropout, training
+from chainrule import Dense, Dropout, Scale, training
 from chainrule.engine import Descent
 from chainrule.optimization import SGD, Adam, AdamW, Penalty
 
@@ -14,6 +14,7 @@ SIZES = [
     ([], 3, 45),
     ([Dense(19, "tanh")], 5, 37),
     ([Dense(70, "gelu"), Dropout(0.3), Dense(33, "relu")], 41, 301),
+    ([Scale(2.0), Dense(70, "silu"), Dropout(0.3)], 131, 301),
     ([Dense(9, "silu"), Dense(300, "elu", bias=False), Dense(5, "mish")], 259, 517),
 ]
 OPTIMIZERS = [SGD(0.05, momentum=0.9, nesterov=True), Adam(0.01), AdamW(0.01)]

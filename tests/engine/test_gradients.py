@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from chainrule import Dense, Dropout
+from chainrule import Dense, Dropout, Scale
 from chainrule.architecture import ACTIVATIONS
 from chainrule.optimization import Penalty
 
@@ -45,6 +45,9 @@ def check(problem, engine, penalty=Penalty(), dropout_seed=None):
         (gradient[layer.weight_start : layer.stop], differences[layer.weight_start : layer.stop])
         for layer in problem.network.architecture.dense
     ]
+    if rate := problem.network.architecture.scale_rate:  # N27
+        assert rate > 1
+        pairs.append(tuple(map(problem.network.architecture.of_scale, (gradient, differences))))
     start = len(theta) - problem.network.architecture.n_scales
     if start < len(theta):  # N14
         pairs.append((gradient[start:], differences[start:]))
@@ -100,6 +103,19 @@ def test_gradients_of_layers_without_biases(case, bias, engine, make_problem):
     hidden = [Dense(4, "tanh", bias=bias[0]), Dense(3, "gelu", bias=bias[1])]
     for penalty in (Penalty(), Penalty(0.1), Penalty(0.1, biases=True)):
         check(make_problem(case, hidden, weighted=True), engine, penalty)
+
+
+# N27
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("case", SOME_CASES)
+def test_gradients_of_a_scale(case, activation, engine, make_problem, layers):
+    ways = product((0, 1, 3), (None, 3), (Penalty(), Penalty(0.1, biases=True)))
+    for seed, (depth, dropout_seed, penalty) in enumerate(ways):
+        hidden = [Scale(2.5), *[Dropout(0.3)] * (seed % 3 == 1), *layers(activation, depth)]
+        problem = make_problem(
+            case, hidden, outputs=1 + 2 * (seed % 2), weighted=True, dropout_seed=dropout_seed, seed=seed
+        )
+        check(problem, engine, penalty, dropout_seed)
 
 
 def test_gradients_of_mixed_activations(engine, make_problem):

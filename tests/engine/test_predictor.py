@@ -23,6 +23,15 @@ def test_a_row_gets_the_mean_that_it_gets_among_others(
         np.testing.assert_allclose(predict(row), mean, rtol=0, atol=allowed)
 
 
+@pytest.mark.parametrize("hidden", [(), (5,), (33, 4)])
+def test_a_row_is_scaled(engine, hidden, make_problem):
+    problem = make_problem("normal", [cr.Scale(2.0), *hidden], outputs=3, n_inputs=7, margin=0)
+    predict = problem.network.predictor(problem.theta, engine=engine)
+    plain, folded = problem.network.folded(problem.theta)
+    for row, mean in zip(problem.X, plain.predict(folded, problem.X, "reference"), strict=True):
+        np.testing.assert_allclose(predict(row), mean, rtol=1e-12, atol=1e-13)
+
+
 def test_a_row_of_another_length_is_an_error():
     network = cr.Network(3, likelihood=cr.likelihoods.Normal())
     predict = network.predictor(network.initial_parameters())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from chainrule import Dense, Dropout
+from chainrule import Dense, Dropout, Scale
 from chainrule.engine import Descent
 from chainrule.optimization import SGD, Adam, Penalty
 
@@ -15,6 +15,7 @@ HIDDEN = {
     "relu": [Dense(17), Dense(5, "tanh")],
     "tanh": [Dense(40, "tanh", bias=False), Dropout(0.3)],
     "gelu": [Dense(33, "gelu"), Dropout(0.2), Dense(4)],
+    "scale": [Scale(2.0), Dense(17, "silu"), Dropout(0.2)],
     "linear": [],
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from chainrule import Dense, Dropout, Network
+from chainrule import Dense, Dropout, Network, Scale
 from chainrule.engine import Descent
 from chainrule.likelihoods import Likelihood, Normal
 from chainrule.optimization import SGD, Adam, Penalty
@@ -39,6 +39,7 @@ class Own(Likelihood):
 HIDDEN = {
     "none": [],
     "relu": [Dense(17, "relu"), Dense(5, "relu")],
+    "scale": [Scale(2.0), Dense(9, "silu"), Dropout(0.2)],
     "dropout": [Dropout(0.2), Dense(9, "silu"), Dropout(0.5), Dense(4, "tanh", bias=False)],
 }
 ROWS = {"one chunk": 40, "three chunks": 1100}
@@ -191,6 +192,8 @@ def test_halves_check_their_arrays():
         with pytest.raises(ValueError, match=text):
             halves.forward(*arguments, None, 0)
     with pytest.raises(ValueError, match="y must be"):
-        halves.backward(X, 0, np.ones((8, 1), np.float32), None, theta.copy(), None, None, 0)
+        halves.backward(theta, X, 0, np.ones((8, 1), np.float32), None, theta.copy(), None, None, 0)
+    with pytest.raises(ValueError, match="the gradient must be like theta"):
+        halves.backward(theta, X, 0, np.ones((8, 2), np.float32), None, theta[:3].copy(), None, None, 0)
     with pytest.raises(ValueError, match="the gradient must be like theta"):
         halves.descend(engine._native_descent(Descent(theta, SGD(0.1))), theta[:3].copy(), 1.0, 1.0, 0.1)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -17,7 +18,7 @@ from chainrule.estimators.members import Kind
 from chainrule.estimators.recipe import Recipe
 from chainrule.inspection import column_importances, health
 from chainrule.inspection.importance import Method
-from chainrule.training import Training
+from chainrule.training import Training, train
 
 PORTFOLIO = (
     Recipe(n_members=3, epochs=4, width=12, n_ramps=8),
@@ -90,10 +91,10 @@ def test_where_nothing_can_be_told_all_count():
 
 
 @pytest.mark.parametrize("likelihood", [cr.likelihoods.Normal(), cr.likelihoods.StudentT(scale="learned")])
-@pytest.mark.parametrize("hidden", [(), (5,), (5, 3)])
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 3), (cr.Scale(2.5), 5)])
 def test_a_kept_network_says_the_same_of_all_inputs(likelihood, hidden):
     rng = np.random.default_rng(0)
-    network = cr.Network(3, [cr.Dense(units) for units in hidden], likelihood=likelihood)
+    network = cr.Network(3, hidden, likelihood=likelihood)
     theta = network.initial_parameters(0) + rng.normal(size=network.n_parameters)
     kind = Kind(network, Training(), inputs=np.array([1, 4, 5]))
     wide, its_theta = kind.kept(theta, 7, likelihood)
@@ -103,6 +104,7 @@ def test_a_kept_network_says_the_same_of_all_inputs(likelihood, hidden):
     )
     np.testing.assert_array_equal(wide.scales(its_theta), network.scales(theta))
     assert wide.n_inputs == 7
+    assert not any(isinstance(layer, cr.Scale) for layer in wide.hidden)
     assert (wide.unpack(its_theta)[0][0][:, [0, 2, 3, 6]] == 0).all()
 
 
@@ -161,6 +163,33 @@ def test_nothing_behind_the_members_knows_of_their_kinds(homes, target, several,
     y = homes.targets[target]
     for method in get_args(Method):
         assert len(column_importances(model, homes.table, y, method=method).names) == 5
+    assert health(model, homes.table, y) is not None
+
+
+# N27
+@pytest.mark.parametrize("hidden", [None, (6, 4), (cr.Scale(2.0), 6), (cr.Dense(6), 4), ()])
+def test_the_recipe_scales_the_inputs_before_layers_that_are_numbers(homes, several, hidden, monkeypatch):
+    kinds = tuple(replace(recipe, input_scale=6.0) for recipe in PORTFOLIO)
+    monkeypatch.setitem(recipes.PORTFOLIOS, "best", (kinds, kinds))
+    trained = []
+    monkeypatch.setattr(
+        "chainrule.estimators.members.train",
+        lambda network, *args, **settings: trained.append(network) or train(network, *args, **settings),
+    )
+    y = homes.targets["number"]
+    model = fitted(homes, "number", hidden=hidden, n_threads=1)
+    rates = {network.architecture.scale_rate for network in trained}
+    by_hand = hidden is not None and any(isinstance(layer, cr.Scale | cr.Dense) for layer in hidden)
+    assert rates == (
+        {2.0 if cr.Scale(2.0) in hidden else 0.0} if by_hand else {6.0} if hidden != () else {0.0}
+    )
+    for member in model.members_:
+        assert member.network.architecture.scale_rate == 0
+        assert member.network.n_inputs == model.encoder_.n_inputs
+    x = model.encoder_.transform(homes.table.iloc[:1])
+    trace = cr.trace(model, homes.table.iloc[0], y[0])
+    first = model.members_[0]
+    np.testing.assert_allclose(trace.logits, first.network.forward(first.theta, x)[0], rtol=1e-4, atol=1e-6)
     assert health(model, homes.table, y) is not None
 
 

@@ -3,9 +3,31 @@
 import numpy as np
 import pytest
 
-from chainrule import Dense, Dropout, InputError, Network, gradient_check
+from chainrule import Dense, Dropout, InputError, Network, Scale, gradient_check
 from chainrule.likelihoods import Likelihood, Normal, Poisson
 from chainrule.optimization import Penalty
+
+
+# N27
+def test_it_names_the_scale_of_the_inputs(engine, make_problem, monkeypatch):
+    problem = make_problem("gamma/learned", [Scale(), Dense(4, "tanh")], n_rows=20)
+    data = (problem.network, problem.theta, 5 * problem.X, problem.y)
+    check = gradient_check(*data, engine=engine)
+    assert check.ok, str(check)
+    assert [layer.name for layer in check.layers] == ["scales", "layer 2", "layer 1", "input scale", "x"]
+    assert check.layers[3].n_entries == 3
+    right = Network.loss_and_gradient
+
+    def wrong(*args, **settings):
+        loss, gradient = right(*args, **settings)
+        gradient[1] *= 1.5
+        return loss, gradient
+
+    monkeypatch.setattr(Network, "loss_and_gradient", wrong)
+    check = gradient_check(*data, engine=engine)
+    assert not check
+    assert "in input scale, N27 gives" in str(check)
+    assert "for a[1] and" in str(check)
 
 
 def test_it_is_true_of_right_gradients(case, engine, make_problem):

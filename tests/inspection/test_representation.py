@@ -58,6 +58,14 @@ def test_layers_say_what_stands_before_them():
     ]
 
 
+def test_a_scale_has_a_line_and_all_lines_together_all_parameters():
+    net = cr.Network(1500, [cr.Scale(6), 2], likelihood=cr.likelihoods.Normal())
+    rows = layer_rows(net)
+    assert rows[0] == ("the scale of the inputs, rate 6", "1500", "1,500")
+    assert sum(int(count.replace(",", "")) for _, _, count in rows) == net.n_parameters
+    assert "the scale of the inputs, rate 6" in net._repr_html_()
+
+
 @pytest.mark.parametrize("estimator", [cr.MLPRegressor, cr.TabularRegressor])
 def test_a_fitted_model_shows_its_network_below_scikit_learns_diagram(estimator):
     rng = np.random.default_rng(0)

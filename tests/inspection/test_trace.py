@@ -269,6 +269,19 @@ def test_the_exposure_of_a_model_is_that_of_its_predictions(table, target):
     assert traced.predicted == pytest.approx(scaled.predict(table[:1], offset=years[:1])[0], rel=1e-5)
 
 
+def test_the_network_without_its_scale_is_traced():
+    net = cr.Network(3, [cr.Scale(), 4], likelihood=cr.likelihoods.Normal())
+    theta = np.random.default_rng(0).normal(size=net.n_parameters)
+    row = np.array([1.0, -2.0, 0.5])
+    with pytest.raises(cr.InputError, match=r"has a Scale, which is not drawn: .*folded\(theta\)"):
+        cr.trace(net, row, 0.5, theta=theta)
+    plain, folded = net.folded(theta)
+    traced = cr.trace(plain, row, 0.5, theta=folded)
+    assert traced.loss == pytest.approx(net.loss(theta, row[None], [0.5]), rel=1e-12)
+    _, G = net.loss_and_input_gradient(theta, row[None], [0.5])
+    np.testing.assert_allclose(traced.gradient_x, G[0], rtol=1e-11)
+
+
 BAD = [
     (lambda net, _: cr.trace(net, [1.0, 2.0, 3.0], 0.5), "theta is missing"),
     (lambda net, t: cr.trace(net, [1.0, 2.0], 0.5, theta=t), r"shape \(n_rows, 3\)"),

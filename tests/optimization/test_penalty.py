@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule import Dense
+from chainrule import Dense, Scale
 from chainrule.architecture import Architecture
 from chainrule.errors import InputError
 from chainrule.optimization import Penalty
@@ -28,6 +28,16 @@ def test_it_is_half_the_sum_of_squares_and_its_slope(l2, biases, dtype):
     ]
     assert slope.dtype == np.dtype(dtype)
     np.testing.assert_allclose(slope, expected, rtol=2 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("biases", [False, True])
+def test_it_leaves_the_scale_of_the_inputs_alone(biases):
+    scaled = Architecture(2, (Scale(), *ARCHITECTURE.hidden), 1)
+    theta = np.random.default_rng(0).normal(size=2 + len(IS_BIAS))
+    value, slope = Penalty(0.5, biases).value_and_gradient(scaled, theta)
+    expected, its_slope = Penalty(0.5, biases).value_and_gradient(ARCHITECTURE, theta[2:])
+    assert value == expected
+    np.testing.assert_array_equal(slope, [0, 0, *its_slope])
 
 
 @pytest.mark.parametrize("total_weight", [1.0, 7.5])

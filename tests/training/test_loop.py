@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chainrule import Dense, Dropout, Network
+from chainrule import Dense, Dropout, Network, Scale
 from chainrule.engine import Descent
 from chainrule.errors import InputError
 from chainrule.likelihoods import Categorical, Normal
@@ -277,6 +277,18 @@ def test_patience_looks_at_the_train_loss_where_nothing_is_validated(engine, mak
     losses = result.history.columns()["train_loss"].tolist()
     assert result.stopped_by == "patience"
     assert stopping_epoch(losses, 2, 0.0)[0] == len(losses)
+
+
+# N27
+def test_a_scaled_linear_model_goes_to_the_same_minimum(engine):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 3)), rng.normal(size=50)
+    net = Network(3, [Scale()], likelihood=Normal())
+    settings = Training(optimizer=LBFGS(tolerance=1e-11, max_iterations=500), engine=engine)
+    result = train(net, net.initial_parameters(0, "float64"), X, y, settings=settings)
+    _, folded = net.folded(result.theta)
+    design = np.column_stack([X, np.ones(50)])
+    np.testing.assert_allclose(folded, np.linalg.lstsq(design, y, rcond=None)[0], atol=1e-7)
 
 
 @pytest.mark.parametrize("optimizer", [Adam(0.01), LBFGS(max_iterations=6)])

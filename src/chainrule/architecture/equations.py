@@ -1,4 +1,4 @@
-"""The notes in NumPy: N1 to N12, each under its number, as short as on paper.
+"""The notes in NumPy: N1 to N12 and N27, each under its number, as short as on paper.
 
 This is the text to read, and the oracle that the fast engine must match. A row of a matrix is a row of
 the table: H_l is (n, d_l), Δ_l = ∂loss/∂S_l is (n, d_l). docs/notes.md derives every line.
@@ -202,3 +202,16 @@ def backward(
         mask = None if masks is None else masks[level]
         G = G if mask is None else G * mask
     return gradients[::-1], G
+
+
+# ── A learned scale of the inputs: the layers above see s ⊙ x, s = 1 + ρ a ────────────────────────────────
+
+
+def scaled_weights(weight: Array, a: Array, rate: float) -> Array:
+    """N27: w_1 (s ⊙ x) = w' x with w' = w_1 diag(s): x goes through the layers as it is, with w' for w_1."""
+    return weight * (1 + rate * a)
+
+
+def gradients_through_scale(gradient: Array, weight: Array, a: Array, rate: float) -> tuple[Array, Array]:
+    """N27: ∂loss/∂w_1 = ∂loss/∂w' diag(s), ∂loss/∂a_j = ρ Σ_k w_{1,kj} ∂loss/∂w'_kj; ∂loss/∂w' is N11's."""
+    return gradient * (1 + rate * a), rate * (weight * gradient).sum(axis=0)

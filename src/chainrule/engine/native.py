@@ -166,7 +166,7 @@ class NativeEngine:
         ]
         self._n_columns, self._chunk_rows = n_columns, int(self._module.chunk_rows)
         self._engines = {
-            dtype: self._kind("Engine", dtype)(layers, top, n_scales, n_columns)
+            dtype: self._kind("Engine", dtype)(layers, top, n_scales, n_columns, architecture.scale_rate)
             for dtype in (np.dtype(np.float32), np.dtype(np.float64))
         }
 

@@ -101,7 +101,7 @@ class ReferenceEngine:
         """Return what the forward pass leaves in each layer (N1, N2); without a seed there is no dropout."""
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
         masks = None if dropout_seed is None else self._masks(dropout_seed, 0, X.shape[0], theta.dtype)
-        return equations.forward(_dense(X), self.architecture.unpack(theta), functions, masks)
+        return equations.forward(_dense(X), self.architecture.folded(theta), functions, masks)
 
     def _masks(self, seed: int, step: int, n_rows: int, dtype: np.dtype[Any]) -> list[Array | None]:
         return [
@@ -130,7 +130,7 @@ class ReferenceEngine:
         input_gradient: Array | None,
     ) -> tuple[float, float, Array]:
         """Forward, loss, backward: the loss and ∂loss/∂θ, penalty included, and between them its part."""
-        parameters = self.architecture.unpack(theta)
+        parameters = self.architecture.folded(theta)
         functions = [ACTIVATIONS[layer.activation] for layer in self.architecture.dense]
         states = equations.forward(_dense(X), parameters, functions, masks)
         row_losses, minus_e = self._top(theta, states[-1].H, y, offset)
@@ -140,8 +140,16 @@ class ReferenceEngine:
         gradients, G = equations.backward(delta, states, parameters, functions, masks)
         if input_gradient is not None:
             input_gradient[...] = G
+        of_scale: list[Array] = []
+        if rate := self.architecture.scale_rate:
+            (weight, _), (of_w, of_b) = self.architecture.unpack(theta)[0], gradients[0]
+            of_w, of_a = equations.gradients_through_scale(
+                of_w, weight, self.architecture.of_scale(theta), rate
+            )  # N27
+            gradients[0], of_scale = (of_w, of_b), [of_a]
         parts = [part.ravel() for pair in gradients for part in pair if part is not None]
-        gradient = np.concatenate([*parts, equations.gradient_of_bias(of_scales)])  # N14: a scale is a bias
+        of_scales = equations.gradient_of_bias(of_scales)  # N14: a scale is a bias
+        gradient = np.concatenate([*of_scale, *parts, of_scales])
         added = 0.0
         if penalty.l2:
             total_weight = X.shape[0] if sample_weight is None else float(sample_weight.sum(dtype=np.float64))

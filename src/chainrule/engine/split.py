@@ -124,7 +124,7 @@ class SplitEngine(NativeEngine):
                 theta, logits, rows.y[at], None if rows.offset is None else rows.offset[at]
             )
             given[at, :-1], given[at, -1] = slopes, losses
-            loss += halves.backward(X, chunk, given, rows.weight, gradient, input_gradient, *key)
+            loss += halves.backward(theta, X, chunk, given, rows.weight, gradient, input_gradient, *key)
         return loss, gradient
 
     def _top(self, theta: Array, logits: Array, y: NDArray[Any], offset: Array | None) -> tuple[Array, Array]:

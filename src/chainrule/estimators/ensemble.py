@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.architecture import Dense, Dropout, Layer
+from chainrule.architecture import Dense, Dropout, Layer, Scale
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
 from chainrule.estimators.members import (
@@ -128,12 +128,16 @@ class EnsembleEstimator(NetworkEstimator):
         )
 
     def _layers(self, recipe: Recipe) -> list[Layer]:
-        """Return the hidden layers; a number is a Dense, and dropout where no Dropout follows it."""
+        """Return the hidden layers; a number is a Dense, and dropout where no Dropout follows it.
+
+        Of numbers alone, the recipe's `Scale` stands before them.
+        """
         rate = recipe.dropout if self.dropout is None else float(self.dropout)
         specs = list((recipe.width,) * 3 if self.hidden is None else self.hidden)
-        layers: list[Layer] = []
+        has_scale = recipe.input_scale > 0 and specs and not any(isinstance(spec, Layer) for spec in specs)
+        layers: list[Layer] = [Scale(recipe.input_scale)] if has_scale else []
         for spec, above in pairwise([*specs, Dense(1)]):  # above the last stands the top layer
-            if isinstance(spec, Dense | Dropout):
+            if isinstance(spec, Layer):
                 layers.append(spec)
                 continue
             layers.append(Dense(spec, recipe.activation))

@@ -80,13 +80,15 @@ class Kind:
     def kept(self, theta: Array, n_inputs: int, likelihood: Likelihood) -> tuple[Network, Array]:
         """Return the network that takes all inputs, and its θ: inputs that were not seen have weight 0.
 
-        So whatever looks at a member, for a prediction, a trace or a page, need not know what it saw.
+        A `Scale` is folded into the weights. So whatever looks at a member, for a prediction, a trace or a
+        page, need not know what it saw.
         """
-        network = Network(n_inputs, self.network.hidden, likelihood=likelihood)
+        narrow, theta = self.network.folded(theta)
+        network = Network(n_inputs, narrow.hidden, likelihood=likelihood)
         if self.inputs is None:
             return network, theta
         wide = np.zeros(network.n_parameters, dtype=theta.dtype)
-        first, seen = network.unpack(wide)[0][0], self.network.unpack(theta)[0][0]
+        first, seen = network.unpack(wide)[0][0], narrow.unpack(theta)[0][0]
         first[:, self.inputs] = seen
         wide[first.size :] = theta[seen.size :]  # the weights of the first layer are the first of θ
         return network, wide

@@ -34,6 +34,8 @@ class Recipe:
     n_ramps : int, default 32
         How many ramps between quantiles stand beside each number (N25); 0 for none. The kinds of a
         portfolio that have any share those of the one with the most.
+    input_scale : float, default 0.0
+        The rate of a `Scale` before the first hidden layer (N27), 0 for none.
     learning_rate : float, default 0.0045
         The highest rate of the schedule.
     beta_2 : float, default 0.95
@@ -54,6 +56,7 @@ class Recipe:
     activation: str = "silu"
     dropout: float = 0.15
     n_ramps: int = 32
+    input_scale: float = 0.0
     learning_rate: float = 4.5e-3
     beta_2: float = 0.95
     weight_decay: float = 0.1

@@ -39,7 +39,7 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         What is between the logits and the classes. "ordinal" (N20) is for classes with an order: numbers, or
         pandas' ordered categorical or polars' Enum. Labels are smoothed by 0.05 while training, unless it is
         a Likelihood, which is taken as it is.
-    hidden : sequence of int, Dense or Dropout, optional
+    hidden : sequence of int, Dense, Dropout or Scale, optional
         The hidden layers; a number is a Dense of so many units, with dropout behind it unless a Dropout
         follows. ``()`` is the linear model. None: three layers of 128 units, of 256
         from 4,000 rows on.

@@ -251,9 +251,9 @@ class PredictiveNumbers(Predictive):
         """Return an interval for y in each row that holds it with at least the probability ``coverage``.
 
         The central interval of the distribution at the mean of the members' logits, stretched or shrunk by
-        what it takes on the rows that the fit kept aside (split-conformal prediction). Whatever the model is
-        worth, it holds new rows of the same kind in a share ``coverage`` of the cases: of all rows, not of
-        each kind of row.
+        what it takes on the rows that the fit kept aside (split-conformal prediction), which a few of the
+        members have not seen (N26 goes from these to all). Whatever the model is worth, it holds new rows of
+        the same kind in a share ``coverage`` of the cases: of all rows, not of each kind of row.
         With "normal" it is as wide everywhere; with "normal_with_variance" or "quantile" its width follows
         the table.
 

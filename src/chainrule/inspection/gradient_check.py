@@ -19,11 +19,11 @@ from chainrule.optimization import Penalty
 
 Array = NDArray[np.floating[Any]]
 
-Part = Literal["logit", "weight", "bias", "scale", "x"]
+Part = Literal["logit", "weight", "bias", "scale", "a", "x"]
 # For each part of a layer: the gradient, the differences, and what rounding hides from these.
 Parts = dict[Part, tuple[Array, Array, Array]]
 LOGITS = "∂loss/∂s"  # the name of the check of a likelihood by itself
-EQUATIONS: dict[Part, str] = {"weight": "N11", "bias": "N12", "scale": "N14", "x": "N10"}
+EQUATIONS: dict[Part, str] = {"weight": "N11", "bias": "N12", "scale": "N14", "a": "N27", "x": "N10"}
 # A loss carries an error of a few units in its last place; this many of them are taken for granted.
 ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
@@ -35,19 +35,19 @@ class LayerCheck:
     Parameters
     ----------
     name : str
-        "∂loss/∂s", "scales", "layer l", or "x".
+        "∂loss/∂s", "scales", "layer l", "input scale", or "x".
     n_entries : int
         How many entries were compared.
     largest : float
         The largest entry, in size.
     error : float
         The largest difference between the two, as a share of ``largest`` (see `gradient_check`).
-    part : {"logit", "weight", "bias", "scale", "x"}
-        Where the worst entry is: in s, in w_l (N11), in b_l (N12), in the likelihood's learned numbers (N14)
-        or in x (N10).
+    part : {"logit", "weight", "bias", "scale", "a", "x"}
+        Where the worst entry is: in s, in w_l (N11), in b_l (N12), in the likelihood's learned numbers
+        (N14), in a of a `Scale` (N27) or in x (N10).
     index : tuple of int
-        Its place there: (unit, input) of a weight, (unit,) of a bias or scale, (row, column) of x and of
-        ∂loss/∂s.
+        Its place there: (unit, input) of a weight, (unit,) of a bias or scale, (input,) of a, (row, column)
+        of x and of ∂loss/∂s.
     gradient, difference : float
         The worst entry, as the chain rule and as the central difference have it.
     """
@@ -79,7 +79,8 @@ class GradientCheck:
         The loss at θ, penalty included.
     layers : tuple of LayerCheck
         ∂loss/∂s where the likelihood is one of your own, its learned scales where it has some, then from the
-        top layer down to layer 1, then x: the order in which the chain rule computes them.
+        top layer down to layer 1, the scale of the inputs where there is one, then x: the order in which the
+        chain rule computes them.
     tolerance : float
         The largest error that is right.
     engine : {"native", "reference"}
@@ -262,10 +263,15 @@ def gradient_check(
     h_theta, h_inputs = step * np.maximum(1, np.abs(theta)), step * np.maximum(1, np.abs(X))
     for layer, state in zip(network.architecture.dense, states, strict=True):
         h_theta[layer.weight_start : layer.stop] /= max(1.0, float(np.abs(state.inputs).max()))
+    of_scale, rate = network.architecture.of_scale, network.architecture.scale_rate
+    of_scale(h_theta)[...] /= max(1.0, rate * float(np.abs(states[0].inputs).max()))
 
     loss, gradient = of_theta()
     of_layers = (gradient, _differences(of_theta, theta, h_theta), ROUNDING * abs(loss) / h_theta)
     layers = []
+    if rate:
+        of_a, differences, hidden = map(of_scale, of_layers)
+        layers.append(_compare("input scale", {"a": (of_a, differences, hidden)}, tolerance))
     for number, pairs in enumerate(zip(*map(network.unpack, of_layers), strict=True), start=1):
         weights, biases = zip(*pairs, strict=True)
         parts: Parts = {"weight": weights} if biases[0] is None else {"weight": weights, "bias": biases}

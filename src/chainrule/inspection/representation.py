@@ -10,6 +10,8 @@ from chainrule.network import Network
 def layer_rows(network: Network) -> list[tuple[str, str, str]]:
     """Return for each dense layer its name and activation, the shape of w_l, and how many parameters it has.
 
+    A `Scale` stands before them, with the shape of s.
+
     Examples
     --------
     >>> import chainrule as cr
@@ -19,7 +21,9 @@ def layer_rows(network: Network) -> list[tuple[str, str, str]]:
     [('1: tanh', '8 × 3', '32'), ('2: the logits, behind dropout 0.1', '1 × 8', '9')]
     """
     layers = network.architecture.dense
-    return [
+    a = layers[0].weight_start
+    scale = [(f"the scale of the inputs, rate {network.architecture.scale_rate:g}", f"{a}", f"{a:,}")]
+    return (scale if a else []) + [
         (
             f"{number}: {layer.activation if number < len(layers) else 'the logits'}"
             + (f", behind dropout {layer.dropout:g}" if layer.dropout else "")

@@ -133,6 +133,11 @@ def read_row(
             raise InputError(
                 "theta is missing: a Network holds no parameters; call trace(net, row, y, theta=theta)."
             )
+        if model.architecture.scale_rate:
+            raise InputError(
+                "The network has a Scale, which is not drawn: trace the same function without it, "
+                "plain, folded = net.folded(theta); trace(plain, row, y, theta=folded)."
+            )
         read = _row_of_network(model, model._checked_theta(theta), row, y)
         return replace(read, **_offset_of(model, None, offset, exposure))
     if not isinstance(model, NetworkEstimator):
