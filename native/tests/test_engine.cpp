@@ -261,7 +261,8 @@ template <class T> struct Outcome {
     // by the bits, so that NaN is NaN
     bool operator==(const Outcome& other) const {
         const auto same = [](const auto& a, const auto& b) {
-            return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
+            return a.size() == b.size() &&
+                   (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0);
         };
         return same(theta, other.theta) && same(gradient, other.gradient) && same(logits, other.logits) &&
                same(input_gradient, other.input_gradient) && same(losses, other.losses);
