@@ -158,3 +158,21 @@ def test_a_mixture_of_counts_has_whole_quantiles():
 def test_what_cannot_be_asked_is_an_error(call, message):
     with pytest.raises(InputError, match=message):
         call(Normal().distribution(np.zeros((1, 1))))
+
+
+@pytest.mark.parametrize("q", [1e-12, 0.05, 0.3, 0.5, 0.9, 0.999, 1 - 1e-12])
+def test_the_quantiles_of_a_mixture_are_found_to_the_last_digits(q, case, make_likelihood):
+    likelihood = make_likelihood(case)
+    rng = np.random.default_rng(0)
+    components = [
+        likelihood.distribution(rng.normal(0, 1.5, (20, likelihood.n_logits + likelihood.n_scales)))
+        for _ in range(3)
+    ]
+    mixture = Mixture(components, [1, 2, 3])
+    found = mixture.quantile(q)
+    if mixture.discrete:
+        assert (mixture.cdf(found) >= q * (1 - 1e-12)).all()
+        assert (mixture.cdf(found - 1) < q).all()
+        return
+    at_zero = (found == 0) & (mixture.cdf(0.0) >= q)  # Tweedie's jump
+    np.testing.assert_allclose(mixture.cdf(found)[~at_zero], q, rtol=1e-12)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from chainrule.likelihoods.distributions import Array, Distribution
+from chainrule.likelihoods.distributions import Array, Distribution, root_between
 from chainrule.likelihoods.poisson_gamma import half_deviance, normaliser
 
 
@@ -68,23 +68,18 @@ class TweedieDistribution(Distribution):
         return np.where(given < 0, 0.0, np.minimum(inside, 1.0))
 
     def _quantile(self, q: Array) -> Array:
-        """Halve the span between 0 and a point beyond the quantile."""
+        """Look between 0 and a point beyond the quantile."""
         at_zero = q <= np.exp(-self.rate)
         inside = ~at_zero & (q < 1) & np.isfinite(self.mu)
-        lower, upper = np.zeros(self.shape), np.where(inside, self.mu, 0.0)
+        upper = np.where(inside, self.mu, 0.0)
         while (short := inside & (self.cdf(upper) < q)).any():
             grown = np.where(short, 2 * upper, upper)
             if (grown == upper).all() or not np.isfinite(grown).all():
                 break
             upper = grown
-        while True:
-            middle = lower + (upper - lower) / 2
-            moving = (lower < middle) & (middle < upper)
-            if not moving.any():
-                break
-            enough = self.cdf(middle) >= q
-            upper, lower = np.where(moving & enough, middle, upper), np.where(moving & ~enough, middle, lower)
-        return np.where(at_zero, 0.0, np.where(inside, upper, np.inf))
+        lower = np.zeros(self.shape)
+        found = root_between(self, np.where(inside, q, self.cdf(lower)), lower, upper)
+        return np.where(at_zero, 0.0, np.where(inside, found, np.inf))
 
     def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
         numbers = rng.poisson(self.rate, size=(n, *self.shape))

@@ -352,6 +352,28 @@ class QuantileDistribution(Distribution):
         return np.where(q >= tau[-1], high, result)
 
 
+def root_between(distribution: Distribution, q: Array, lower: Array, upper: Array) -> Array:
+    """Return where a continuous distribution function passes the levels q: P(lower) < q ≤ P(upper).
+
+    Newton's steps by the density; halves where a step leaves the bracket, or is more than half the last one.
+    It ends where the function is q but for its rounding, or where no float is left between the ends.
+    """
+    at, last = lower + (upper - lower) / 2, upper - lower
+    while True:
+        gap = distribution.cdf(at) - q
+        lower, upper = np.where(gap < 0, at, lower), np.where(gap < 0, upper, at)
+        middle = lower + (upper - lower) / 2
+        ended = (np.abs(gap) <= 8 * np.finfo(np.float64).eps * q) | (middle <= lower) | (upper <= middle)
+        if ended.all():
+            return at
+        with np.errstate(all="ignore"):  # no density, no step
+            step = gap / np.exp(distribution.log_density(at))
+            newton = at - step
+        sound = (lower < newton) & (newton < upper) & (np.abs(step) <= last / 2)
+        new = np.where(ended, at, np.where(sound, newton, middle))
+        at, last = new, np.abs(new - at)
+
+
 class Mixture(Distribution):
     """A mixture: each component with its weight, such as the members of an ensemble.
 
@@ -418,7 +440,7 @@ class Mixture(Distribution):
         return self._average_of_logs([component.log_survival(y) for component in self.components])
 
     def _quantile(self, q: Array) -> Array:
-        """Halve the span between the components' quantiles: there the mixture's lies."""
+        """Look between the components' quantiles: there the mixture's lies."""
         ends = np.stack(
             [c._quantile(q) for c, weight in zip(self.components, self.weights, strict=True) if weight > 0]
         )
@@ -427,9 +449,12 @@ class Mixture(Distribution):
             low = low - 1  # P(Y ≤ low) < q ≤ P(Y ≤ high)
         finite = np.isfinite(low) & np.isfinite(high)
         lower, upper = np.where(finite, low, 0.0), np.where(finite, high, 0.0)
+        if not self.discrete:
+            enough = self.cdf(lower) >= q  # a jump at the lowest end, such as 0
+            found = root_between(self, np.where(finite, q, self.cdf(lower)), lower, upper)
+            return np.where(finite, np.where(enough, lower, found), np.where(q > 0.5, high, low))
         while True:
-            middle = lower + (upper - lower) / 2
-            middle = np.floor(middle) if self.discrete else middle
+            middle = np.floor(lower + (upper - lower) / 2)
             moving = (lower < middle) & (middle < upper)
             if not moving.any():
                 break
