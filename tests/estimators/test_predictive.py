@@ -198,7 +198,8 @@ def test_distributions_are_mixtures_of_those_of_scipy_in_the_units_of_y(name, n_
     time = y[:, 0] if name == "weibull" else y
 
     def average(of):
-        return np.mean([of(member) for member in members], axis=0)
+        weights = [member.weight for member in model.members_]
+        return np.average([of(member) for member in members], axis=0, weights=weights)
 
     mean = average(lambda it: it.mean())
     np.testing.assert_allclose(found.mean, mean, rtol=1e-7)
@@ -750,13 +751,25 @@ def test_the_error_of_all_members_follows_from_those_of_some(weights):
         rows = np.flatnonzero((np.arange(40_000) + k) % 8 < blind)
         views.append(View(rows, said[k][rows, None], member[k]))
     mean = average(views, 40_000, lambda view: view.logits)
-    apart = disagreement(views, mean, lambda view: view.logits)
+    apart = disagreement(views, 40_000, lambda view: view.logits)
     assert (np.isnan(apart.variance[:, 0]) == (blind == 1)).all()
     parts = Error.measured(y[:, None] - mean, apart.variance, apart.n_effective, None)
     np.testing.assert_allclose(parts, [[1.0], [0.25]], rtol=0.03)
     of_all = np.mean((y - np.average(said, axis=0, weights=weights)) ** 2)
     n_effective = weights.sum() ** 2 / (weights**2).sum()
     assert parts.of(n_effective)[0] == pytest.approx(of_all, rel=0.03)
+
+
+def test_what_kinds_have_wrong_by_themselves_does_not_count_as_chance():
+    rng = np.random.default_rng(3)
+    _, said = members_that_miss(rng, 20_000, 6)
+    kinds = np.arange(6) % 2
+    said = said + np.where(kinds, 5.0, -5.0)[:, None]
+    for seen, own in (((0, 1), np.nan), ((0, 1, 2, 3), 0.25), ((1, 3), 0.25)):
+        views = [View(np.arange(20_000), said[k][:, None], MEMBER, kinds[k]) for k in seen]
+        apart = disagreement(views, 20_000, lambda view: view.logits)
+        assert (apart.n_effective == len(seen)).all()
+        np.testing.assert_allclose(apart.variance.mean(), own, rtol=0.03)
 
 
 MEMBER = Member(cr.Network(1, likelihood=Normal()), np.zeros(2), None)

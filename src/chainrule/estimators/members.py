@@ -119,11 +119,14 @@ class View(NamedTuple):
         Its logits, offsets included.
     member : Member
         Who says it.
+    kind : int, default 0
+        The number of its kind.
     """
 
     rows: Rows
     logits: Array
     member: Member
+    kind: int = 0
 
     def mean(self, likelihood: Likelihood) -> Array:
         """Return its ŷ for these rows, (n_seen, n_columns)."""
@@ -133,8 +136,8 @@ class View(NamedTuple):
 def average(views: Sequence[View], n_rows: int, of: Callable[[View], Array]) -> NDArray[np.float64]:
     """Return the weighted mean over the members of what ``of`` gives for the rows of a view: (n_rows, …)."""
     total = np.zeros(n_rows)
-    for rows, _, member in views:
-        total[rows] += member.weight
+    for view in views:
+        total[view.rows] += view.member.weight
     mean: Any = 0.0
     for view in views:
         share = (view.member.weight / total[view.rows])[:, None] * of(view)
@@ -152,7 +155,7 @@ class Disagreement(NamedTuple):
     Parameters
     ----------
     variance : (n_rows, n_columns)
-        The variance of one of them, without bias; NaN where there is one alone.
+        The variance of one among those of its kind, without bias; NaN where no kind has two.
     n_effective : (n_rows,)
         How many they are: (Σw)² / Σw², their number where their weights are equal.
     """
@@ -161,18 +164,30 @@ class Disagreement(NamedTuple):
     n_effective: NDArray[np.float64]
 
 
-def disagreement(views: Sequence[View], mean: Array, of: Callable[[View], Array]) -> Disagreement:
-    """Return how far what ``of`` gives is from its `average`."""
-    total, squares, variance = np.zeros(len(mean)), np.zeros(len(mean)), np.zeros(mean.shape)
-    for view in views:
-        rows, weight = view.rows, view.member.weight
-        total[rows] += weight
-        squares[rows] += weight**2
-        variance[rows] += weight * np.square(of(view) - mean[rows])
-    n_effective = total**2 / squares
-    several = n_effective > 1 + 1e-9
-    rest = total * (1 - 1 / np.where(several, n_effective, 2.0))
-    return Disagreement(np.where(several[:, None], variance / rest[:, None], np.nan), n_effective)
+def disagreement(views: Sequence[View], n_rows: int, of: Callable[[View], Array]) -> Disagreement:
+    """Return how far what ``of`` gives is from its `average` over the members of a kind.
+
+    Members of several kinds are apart for another reason too, which does not go away as more are averaged.
+    """
+    total, squares, free = np.zeros(n_rows), np.zeros(n_rows), np.zeros(n_rows)
+    variance: Any = 0.0
+    for kind in sorted({view.kind for view in views}):
+        alike = [view for view in views if view.kind == kind]
+        its_total, its_squares = np.zeros(n_rows), np.zeros(n_rows)
+        for view in alike:
+            its_total[view.rows] += view.member.weight
+            its_squares[view.rows] += view.member.weight**2
+        total, squares = total + its_total, squares + its_squares
+        seen = its_total > 0
+        free[seen] += its_total[seen] - its_squares[seen] / its_total[seen]
+        mean = average(alike, n_rows, of)
+        for view in alike:
+            apart = np.zeros(mean.shape)
+            apart[view.rows] = view.member.weight * np.square(of(view) - mean[view.rows])
+            variance = variance + apart
+    several = free > 1e-9 * total
+    rest = np.where(several, free, 1.0)
+    return Disagreement(np.where(several[:, None], variance / rest[:, None], np.nan), total**2 / squares)
 
 
 @dataclass(frozen=True)
@@ -338,17 +353,18 @@ class Plan:
         source = self.data if self.eval_set is None else self.eval_set
         whole = np.arange(len(source.X))
         parts = [whole if self.eval_set is not None else job.part.held_out for job, _ in trained]
-        given = [(part, one.member) for part, one in zip(parts, trained, strict=True) if part is not None]
+        given = [(part, one) for part, one in zip(parts, trained, strict=True) if part is not None]
         if not given:
             return None
         numbers = reduce(np.union1d, [part for part, _ in given])
         data = self._targets(numbers)
         views = []
-        for part, member in given:
+        for part, (job, member) in given:
             rows = np.searchsorted(numbers, np.sort(part))
             seen = source.X[np.sort(part)]
             logits = member.logits(seen, self.settings.engine, self.settings.n_threads)
-            views.append(View(rows, logits if data.offset is None else logits + data.offset[rows], member))
+            moved = logits if data.offset is None else logits + data.offset[rows]
+            views.append(View(rows, moved, member, job.kind))
         return HeldOut(numbers, data, views)
 
     def _targets(self, rows: Rows) -> Data:

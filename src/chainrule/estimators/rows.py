@@ -183,11 +183,13 @@ def read_eval_set(eval_set: Any, encoder: TableEncoder, target: Any, network: Ne
 def initial_parameters(network: Network, data: Data, seed: int) -> Array:
     """Return θ to start from; where the link is the log, the mean of y is where the top layer begins.
 
-    A bias has a long way to go to log 10⁶ by small steps; nothing else about θ depends on the data.
+    A bias has a long way to go to log 10⁶ by small steps; nothing else about θ depends on the data. Scales
+    from the network are the same for all rows at first: drawn at random, some would be far too small.
     """
     theta = network.initial_parameters(seed, dtype="float32")
-    bias = network.unpack(theta)[-1][1]
+    weight, bias = network.unpack(theta)[-1]
     n_locations = network.likelihood.n_locations
+    weight[n_locations:] = 0
     if network.likelihood.link == "log" and bias is not None:
         mean = weighted_mean(data.y[:, :n_locations].astype(np.float64), data.weight)
         if data.offset is not None:

@@ -195,7 +195,7 @@ class PredictiveNumbers(Predictive):
         views = self._views(rows.X, rows.offset) if held_out is None else held_out.views
         z = rows.y.astype(np.float64)
         mean = average(views, len(z), self._view_mean)
-        apart = disagreement(views, mean, self._view_mean)
+        apart = disagreement(views, len(z), self._view_mean)
         weights = np.array([member.weight for member in self.members_])
         n_members = float(weights.sum() ** 2 / np.square(weights).sum())
 
