@@ -99,7 +99,9 @@ def test_the_health_has_a_line_for_each_layer_and_member(model, data):
     assert [row[0] for row in table.rows] == expected
     assert [row[1] for row in table.rows] == ["8", "4", "1"]
     assert drawing.title == "The gradient in each layer"
-    assert [row[:2] for row in members.rows] == [(str(k), layer) for k in range(3) for layer in expected]
+    assert [row[:2] for row in members.rows] == [
+        (str(k), layer) for k in range(model.n_members_) for layer in expected
+    ]
     assert members.folded
     deltas = [float(row[3]) for row in members.rows if row[1] == expected[0]]
     assert table.rows[0][2] == f"{min(deltas):.4f} to {max(deltas):.4f}"
