@@ -115,4 +115,4 @@ def test_intervals_are_those_of_the_model_in_the_order_of_its_predictions(model,
     assert (ends.y0, ends.y1) == pytest.approx((lower.min(), upper.max()))
     assert display.held == np.mean((lower <= y) & (y <= upper))
     with pytest.raises(cr.InputError, match="gives no intervals"):
-        IntervalDisplay.from_estimator(cr.MLPRegressor(), X, y)
+        IntervalDisplay.from_estimator(cr.MLPClassifier(), X, y)
