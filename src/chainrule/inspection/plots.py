@@ -296,7 +296,9 @@ class IntervalDisplay(Display):
             When the model has no intervals, or several targets.
         """
         if not hasattr(estimator, "predict_interval"):
-            raise InputError(f"{type(estimator).__name__} gives no intervals; TabularRegressor does.")
+            raise InputError(
+                f"{type(estimator).__name__} gives no intervals; TabularRegressor and MLPRegressor do."
+            )
         interval = estimator.predict_interval(X, coverage)
         actual, _ = read_target(y)
         if interval.ndim != 2 or actual.ndim != 1:
