@@ -330,7 +330,8 @@ class Plan:
         # its own network: engines keep memory for their caller
         network = Network(kind.network.n_inputs, kind.network.hidden, likelihood=kind.network.likelihood)
         watch = GradientNorms(*data, epochs=_epochs(settings))
-        callbacks: list[Callback] = [watch]
+        is_first_of_its_kind = all(before.kind != job.kind for before in self.jobs[:k])
+        callbacks: list[Callback] = [watch] if is_first_of_its_kind else []
         if stop is not None:
             callbacks.append(lambda _: stop.is_set())
         result = train(

@@ -119,9 +119,9 @@ def health_of_the_network(model: Any, rows: KnownRows) -> Section:
     ]
     kinds = kinds_of(model)
     blocks: list[Drawing | Table] = []
-    for nth, kind in enumerate(kinds, start=1):
-        which = f" in the {len(kind)} members of kind {nth}" if len(kinds) > 1 else ""
-        blocks += gradient_norms([model.members_[k].history for k in kind], which)
+    for kind in kinds:
+        which = f", of member {kind[0]}" if len(members) > 1 else ""
+        blocks += gradient_norms(model.members_[kind[0]].history, which)
     head = ("layer", "units", "δ, root mean square", "‖∂loss/∂w‖", "dead units", "saturated")
     for nth, kind in enumerate(kinds, start=1):
         title = "The layers at the end"
@@ -163,27 +163,21 @@ def _line(layers: tuple[LayerHealth, ...]) -> tuple[str, ...]:
     )
 
 
-def gradient_norms(histories: list[History], which: str = "") -> list[Drawing]:
-    """Draw the size of the gradient in each layer over the epochs, the middle one of the members."""
-    by_epoch: dict[int, list[tuple[float, ...]]] = {}
-    for history in histories:
-        for record in history.gradients:
-            by_epoch.setdefault(record.epoch, []).append(record.norms)
-    epochs = sorted(epoch for epoch, found in by_epoch.items() if 2 * len(found) >= len(histories))
-    if len(epochs) < 2:
+def gradient_norms(history: History, which: str = "") -> list[Drawing]:
+    """Draw the size of the gradient in each layer over the epochs, where it was looked at."""
+    if len(history.gradients) < 2:
         return []
-    norms = np.array([np.median(by_epoch[epoch], axis=0) for epoch in epochs])
+    norms = np.array([record.norms for record in history.gradients])
     names = [f"layer {level + 1}" for level in range(norms.shape[1] - 1)] + ["the logits"]
     ends = "; ".join(
         f"{name}: {number(first)} at first, {number(last)} at last"
         for name, first, last in zip(names, norms[0], norms[-1], strict=True)
     )
-    median = "" if len(histories) == 1 else f", the median of {len(histories)} members"
     drawing = Drawing(
-        f"The gradient in each layer{which}",
-        figures.gradient_norms(np.array(epochs), norms, names),
+        "The gradient in each layer",
+        figures.gradient_norms(np.array([record.epoch for record in history.gradients]), norms, names),
         f"Lines over the epochs. {ends}.",
-        f"‖∂loss/∂w‖ of a sample of the training rows, after some of the epochs{median}. Lines that stay "
+        f"‖∂loss/∂w‖ of a sample of the training rows, after some of the epochs{which}. Lines that stay "
         "within a factor of a hundred of each other are well. One that falls far below the others belongs to "
         "a layer that hardly learns; one that grows without end asks for a lower learning rate.",
     )

@@ -11,15 +11,17 @@ from chainrule.training.batches import Data
 from chainrule.training.history import GradientRecord
 from chainrule.training.run import EpochReport
 
-MOST_RECORDS = 20  # more say the same
+MOST_RECORDS, FEWEST_RECORDS = 20, 5
+# One look for so many rows that are gone through: where a training takes a blink, a look is not for nothing.
+ROWS_PER_RECORD = 10_000
 
 
 class GradientNorms:
-    """A callback of `train` that looks at the gradient in some twenty of the epochs.
+    """A callback of `train` that looks at the gradient in five to twenty of the epochs.
 
     It takes a sample of the training rows, a two-hundredth of them, at least 32 and at most 256, evenly
     spaced, and their gradient without dropout or penalty: what the step of a batch would be made of. That is
-    little beside an epoch, and it changes nothing of the training.
+    little beside an epoch, and it changes nothing of the training. Short trainings are looked at less often.
 
     Parameters
     ----------
@@ -62,19 +64,20 @@ class GradientNorms:
         *,
         epochs: int = MOST_RECORDS,
     ) -> None:
-        n_rows = len(y)
-        some = np.unique(
-            np.linspace(0, n_rows - 1, min(n_rows, max(32, min(256, n_rows // 200)))).astype(int)
-        )
-        self._data = Data(X, y, sample_weight, offset).take(some)
-        self._every = math.ceil(epochs / MOST_RECORDS)
+        data = Data(X, y, sample_weight, offset).that_count()
+        n_rows = len(data.y)
+        some = np.linspace(0, n_rows - 1, min(n_rows, max(32, min(256, n_rows // 200))))
+        self._data = data.take(np.unique(some.astype(int)))
+        looks = min(max(epochs * n_rows // ROWS_PER_RECORD, FEWEST_RECORDS), MOST_RECORDS)
+        self._every = math.ceil(epochs / looks)
         self.records: list[GradientRecord] = []
 
     def __call__(self, report: EpochReport) -> None:
         """Look at the gradient after an epoch, if its turn has come."""
-        epoch, network = report.record.epoch, report.network
+        epoch = report.record.epoch
         if (epoch - 1) % self._every:
             return
+        network = report.network
         X, y, weight, offset = self._data
         _, gradient = network.engine("native", 1).loss_and_gradient(
             report.theta, X, y, weight, Penalty(), None, offset=offset

@@ -1,7 +1,7 @@
 """How far a training is: live on a terminal and in a notebook, else a line now and then."""
 
-import importlib.util
 import math
+import shutil
 import sys
 import time
 from html import escape
@@ -11,6 +11,7 @@ from typing import Any, Self
 from chainrule.training.history import EpochRecord, History
 
 _LINES = 20  # where there is no terminal, a training of any length has about so many lines
+_BAR = 20  # characters
 _PAUSE = 0.25  # seconds between two looks at what is live: epochs can be far shorter, and showing costs time
 
 
@@ -106,31 +107,34 @@ class LiveProgress(Progress):
 
 
 class TerminalProgress(LiveProgress):
-    """A bar on the terminal, by rich."""
+    """A bar on the last line of the terminal: a few characters that are written over, which cost nothing."""
 
-    def __init__(self, n_epochs: int, n_rows: int) -> None:
-        super().__init__(n_epochs, n_rows)
-        from rich import progress  # noqa: PLC0415 (an extra: `make_progress` has looked whether it is there)
-        from rich.console import Console  # noqa: PLC0415 (the same)
-
-        columns = progress.BarColumn(bar_width=20), progress.TextColumn("{task.description}", markup=False)
-        # It is drawn when it is told to be: a thread that draws by itself would take time from the training.
-        self._bar = progress.Progress(*columns, console=Console(stderr=True), auto_refresh=False)
-        self._task = self._bar.add_task("epoch 1", total=n_epochs)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
+    _width = 0  # of what stands there now
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._write("\r")
 
     def show(self, epochs_done: float, text: str | None) -> None:
-        """Draw the bar."""
-        self._bar.update(self._task, completed=epochs_done, description=text)
-        self._bar.refresh()
+        """Draw the bar, as wide as the terminal at most."""
+        self._text = text or getattr(self, "_text", "epoch 1")
+        done = min(round(_BAR * epochs_done / self._n_epochs), _BAR)
+        line = f"{'#' * done}{'.' * (_BAR - done)} {self._text}"
+        self._write("\r" + line[: shutil.get_terminal_size().columns - 1])
+
+    def ended(self, history: History) -> None:
+        """Leave the history's summary in the place of the bar."""
+        self._write(f"\r{history}")
+        self._width = 0
+        print(file=sys.stderr)
+
+    def _write(self, line: str) -> None:
+        """Write a line, which begins with a carriage return, over what stands there."""
+        rest = " " * (self._width - len(line) + 1)
+        self._width = len(line) - 1
+        sys.stderr.write(line + rest + "\b" * len(rest))
+        sys.stderr.flush()
 
 
 class NotebookProgress(LiveProgress):
@@ -163,5 +167,4 @@ def make_progress(verbose: int, n_epochs: int, n_rows: int) -> Progress:
         return Progress(n_epochs, n_rows)
     if is_notebook():
         return NotebookProgress(n_epochs, n_rows)
-    live = sys.stderr.isatty() and importlib.util.find_spec("rich") is not None
-    return (TerminalProgress if live else PlainProgress)(n_epochs, n_rows)
+    return (TerminalProgress if sys.stderr.isatty() else PlainProgress)(n_epochs, n_rows)
