@@ -11,13 +11,13 @@ from chainrule.training.batches import Data
 from chainrule.training.history import GradientRecord
 from chainrule.training.run import EpochReport
 
-MOST_RECORDS, FEWEST_RECORDS = 20, 5
+MOST_RECORDS, FEWEST_RECORDS = 12, 5
 # One look for so many rows that are gone through: where a training takes a blink, a look is not for nothing.
 ROWS_PER_RECORD = 10_000
 
 
 class GradientNorms:
-    """A callback of `train` that looks at the gradient in five to twenty of the epochs.
+    """A callback of `train` that looks at the gradient in five to twelve of the epochs.
 
     It takes a sample of the training rows, a two-hundredth of them, at least 32 and at most 256, evenly
     spaced, and their gradient without dropout or penalty: what the step of a batch would be made of. That is
@@ -33,7 +33,7 @@ class GradientNorms:
         Their weights.
     offset : (n_rows, n_logits), optional
         What is added to their logits.
-    epochs : int, default 20
+    epochs : int, default 12
         How many epochs there are at most.
 
     Attributes
