@@ -78,17 +78,24 @@ MANY_ROWS = 4000
 Portfolio = tuple[Recipe, ...]
 
 
-def _with_and_without_ramps(n_members: int, epochs: int, width: int) -> Portfolio:
-    """Return two kinds of so many members: they err on other rows, and for each table one is the better."""
-    ramps = Recipe(n_members=n_members, epochs=epochs, width=width)
-    return ramps, replace(ramps, n_ramps=0)
+def _few(n_members: int, epochs: int) -> Portfolio:
+    return _with_and_without_ramps(Recipe(n_members, epochs, width=128))
+
+
+def _many(n_members: int, epochs: int) -> Portfolio:
+    return _with_and_without_ramps(Recipe(n_members, epochs, width=256, input_scale=6.0))
+
+
+def _with_and_without_ramps(recipe: Recipe) -> Portfolio:
+    """Return two kinds of members: they err on other rows, and for each table one is the better."""
+    return recipe, replace(recipe, n_ramps=0)
 
 
 # preset → the portfolio for few rows, and for many
 PORTFOLIOS: dict[Preset, tuple[Portfolio, Portfolio]] = {
-    "fast": (_with_and_without_ramps(2, 30, 128), _with_and_without_ramps(1, 20, 256)),
-    "default": (_with_and_without_ramps(8, 60, 128), _with_and_without_ramps(2, 40, 256)),
-    "best": (_with_and_without_ramps(16, 60, 128), _with_and_without_ramps(8, 40, 256)),
+    "fast": (_few(2, epochs=30), _many(1, epochs=20)),
+    "default": (_few(8, epochs=60), _many(2, epochs=40)),
+    "best": (_few(16, epochs=60), _many(8, epochs=40)),
 }
 
 
