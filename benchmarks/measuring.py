@@ -46,15 +46,15 @@ class Effort:
         Rounds before those that count: in them things are compiled and caches filled.
     seconds : float, default 0.2
         How long a turn lasts at least; short work is repeated in it.
-    pause : float, default 0.05
-        Seconds before each turn. The threads of BLAS and OpenMP libraries spin for some 30 ms after their
+    pause : float, default 0.15
+        Seconds before each turn. The threads of BLAS and OpenMP libraries spin for up to 100 ms after their
         work, and would take the cores from whoever is next.
     """
 
     repeats: int = 7
     thrown_away: int = 1
     seconds: float = 0.2
-    pause: float = 0.05
+    pause: float = 0.15
 
 
 def timed(work: Callable[[], object], at_least: float = 0.0) -> Sampler:

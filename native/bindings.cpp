@@ -110,21 +110,32 @@ Rows<T> checked_rows(const Plan& plan, std::int64_t n_parameters, const Table<T>
     return rows;
 }
 
+// N9: a mean needs a row that counts.
+template <class T> void require_weight(const Rows<T>& rows, std::int64_t begin, std::int64_t n) {
+    const auto counts = [&](std::int64_t i) { return rows.weight[rows.at(i)] > 0; };
+    std::int64_t i = begin;
+    while (rows.weight != nullptr && i < begin + n && !counts(i)) ++i;
+    require(rows.weight == nullptr || i < begin + n, "the weights of a batch must not all be 0");
+}
+
 template <class T>
 void forward(Engine<T>& engine, In<T> theta, Table<T> X, Out<T> logits, int n_threads) {
+    const nb::gil_scoped_release release;
     const Rows<T> rows =
         checked_rows<T>(engine.plan(), size_of(theta), X, nullptr, nullptr, nullptr, n_threads);
     require(size_of(logits) == rows.n * engine.plan().n_logits(), "logits must be (n_rows, n_logits)");
-    const nb::gil_scoped_release release;
     engine.forward(theta.data(), rows, logits.data(), n_threads);
 }
 
 template <class T>
 double loss(Engine<T>& engine, In<T> theta, Table<T> X, In<T> y, std::optional<In<T>> weight,
-            std::optional<In<T>> offset, int n_threads) {
-    const Rows<T> rows = checked_rows<T>(engine.plan(), size_of(theta), X, &y, &weight, &offset, n_threads);
+            std::optional<In<T>> offset, std::optional<Out<T>> logits, int n_threads) {
     const nb::gil_scoped_release release;
-    return engine.loss(theta.data(), rows, n_threads);
+    const Rows<T> rows = checked_rows<T>(engine.plan(), size_of(theta), X, &y, &weight, &offset, n_threads);
+    require(!logits || size_of(*logits) == rows.n * engine.plan().n_logits(),
+            "logits must be (n_rows, n_logits)");
+    require_weight(rows, 0, rows.n);
+    return engine.loss(theta.data(), rows, logits ? logits->data() : nullptr, n_threads);
 }
 
 template <class T>
@@ -132,14 +143,15 @@ double loss_and_gradient(Engine<T>& engine, In<T> theta, Table<T> X, In<T> y, st
                          std::optional<In<T>> offset, Out<T> gradient, std::optional<Out<T>> input_gradient,
                          double l2, bool l2_biases, bool l2_of_sum, std::optional<std::uint64_t> dropout_seed,
                          int n_threads) {
+    const nb::gil_scoped_release release;
     const Rows<T> rows = checked_rows<T>(engine.plan(), size_of(theta), X, &y, &weight, &offset, n_threads);
     require(size_of(gradient) == size_of(theta), "the gradient must be like theta");
     require(!input_gradient ||
                 (!rows.is_sparse() && size_of(*input_gradient) == rows.n * engine.plan().n_inputs()),
             "the input gradient must be like X, and X dense");
+    require_weight(rows, 0, rows.n);
     const Dropout dropout{dropout_seed.has_value(), dropout_seed.value_or(0), 0};
     T* const to_input = input_gradient ? input_gradient->data() : nullptr;
-    const nb::gil_scoped_release release;
     return engine.loss_and_gradient(theta.data(), rows, gradient.data(), to_input, {l2, l2_biases, l2_of_sum},
                                     dropout, n_threads);
 }
@@ -173,22 +185,30 @@ Descent<T> make_descent(Out<T> theta, Out<T> first, const std::optional<Out<T>>&
 template <class T>
 std::int64_t run_steps(Engine<T>& engine, Descent<T>& descent, Table<T> X, In<T> y,
                        std::optional<In<T>> weight, std::optional<In<T>> offset, In<std::int64_t> order,
-                       std::int64_t batch_size, In<double> learning_rates, Out<double> losses,
-                       std::optional<Out<double>> penalties, double seconds, int n_threads) {
+                       std::int64_t batch_size, std::int64_t first_batch, In<double> learning_rates,
+                       Out<double> losses, std::optional<Out<double>> penalties, double seconds,
+                       int n_threads) {
+    const nb::gil_scoped_release release;
     Rows<T> rows = checked_rows<T>(engine.plan(), descent.n_parameters, X, &y, &weight, &offset, n_threads);
     const std::int64_t n_rows = rows.n, n_steps = size_of(learning_rates);
     rows.order = order.data();
     rows.n = size_of(order);
-    require(batch_size >= 1 && n_steps >= 1 && (n_steps - 1) * batch_size < rows.n &&
+    const bool several = order.ndim() == 2;
+    const Batches batches{static_cast<std::int64_t>(order.shape(several ? 1 : 0)), batch_size};
+    require(order.ndim() <= 2 && batch_size >= 1 && n_steps >= 1 && batches.rows_an_epoch >= 1 &&
+                first_batch >= 0 &&
+                n_steps <= batches.an_epoch() * (several ? static_cast<std::int64_t>(order.shape(0)) : 1) -
+                               first_batch &&
                 size_of(losses) >= n_steps && (!penalties || size_of(*penalties) >= n_steps),
             "each learning rate needs a batch of rows and a place for its loss");
     require(std::all_of(rows.order, rows.order + rows.n,
                         [&](std::int64_t row) { return row >= 0 && row < n_rows; }),
             "order must hold row numbers of X");
+    for (std::int64_t k = 0; k < n_steps; ++k)
+        require_weight(rows, batches.begin(first_batch + k), batches.n_rows(first_batch + k));
     double* const to_penalties = penalties ? penalties->data() : nullptr;
-    const nb::gil_scoped_release release;
-    return engine.run_steps(descent, rows, batch_size, learning_rates.data(), n_steps, seconds, losses.data(),
-                            to_penalties, n_threads);
+    return engine.run_steps(descent, rows, batches, first_batch, learning_rates.data(), n_steps, seconds,
+                            losses.data(), to_penalties, n_threads);
 }
 
 template <class T>
@@ -243,14 +263,15 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
         .def("forward", &forward<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "logits"_a.noconvert(),
              "n_threads"_a)
         .def("loss", &loss<T>, "theta"_a.noconvert(), "X"_a.noconvert(), "y"_a.noconvert(),
-             "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "n_threads"_a)
+             "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "logits"_a.noconvert().none(),
+             "n_threads"_a)
         .def("loss_and_gradient", &loss_and_gradient<T>, "theta"_a.noconvert(), "X"_a.noconvert(),
              "y"_a.noconvert(), "weight"_a.noconvert().none(), "offset"_a.noconvert().none(),
              "gradient"_a.noconvert(), "input_gradient"_a.noconvert().none(), "l2"_a, "l2_biases"_a,
              "l2_of_sum"_a, "dropout_seed"_a.none(), "n_threads"_a)
         .def("run_steps", &run_steps<T>, "descent"_a, "X"_a.noconvert(), "y"_a.noconvert(),
              "weight"_a.noconvert().none(), "offset"_a.noconvert().none(), "order"_a.noconvert(),
-             "batch_size"_a, "learning_rates"_a.noconvert(), "losses"_a.noconvert(),
+             "batch_size"_a, "first_batch"_a, "learning_rates"_a.noconvert(), "losses"_a.noconvert(),
              "penalties"_a.noconvert().none(), "seconds"_a, "n_threads"_a);
 }
 

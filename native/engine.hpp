@@ -1,9 +1,10 @@
 // Whole calls: logits, loss, gradient, and many steps of descent, on a team of threads.
 //
 // A step is two phases with a barrier after each. Rows: every thread claims blocks of rows and takes them
-// through the forward pass, the loss and the backward pass. Units: every thread claims groups of units, sums
-// their gradients over the whole batch, moves their parameters at once and packs them for the next step.
-// Each number is computed in one order, whoever computes it, so the bits do not depend on the threads.
+// through the forward pass, the loss and the backward pass; where the gradient is summed in parts, it claims
+// parts, and sums their gradients too. Units: every thread claims groups of units, sums their gradients over
+// the whole batch (or the parts), moves their parameters at once and packs them for the next step. Each
+// number is computed in one order, whoever computes it, so the bits do not depend on the threads.
 #pragma once
 
 #include <chrono>
@@ -21,9 +22,20 @@ struct Penalty {
     bool biases = false;
     bool of_sum = false;  // of the sum of the rows' losses: λ is then divided by their total weight
 
-    double l2_for(double total_weight) const {
-        if (!of_sum) return l2;
-        return total_weight > 0 ? l2 / total_weight : 0;  // no row counts, so no step either
+    double l2_for(double total_weight) const { return of_sum ? l2 / total_weight : l2; }
+};
+
+// The batches of an order: one epoch after the other, so many rows each; the last batch of an epoch may be
+// smaller.
+struct Batches {
+    std::int64_t rows_an_epoch, size;
+
+    std::int64_t an_epoch() const { return (rows_an_epoch + size - 1) / size; }
+    std::int64_t begin(std::int64_t k) const {
+        return k / an_epoch() * rows_an_epoch + k % an_epoch() * size;
+    }
+    std::int64_t n_rows(std::int64_t k) const {
+        return std::min(size, rows_an_epoch - k % an_epoch() * size);
     }
 };
 
@@ -49,13 +61,14 @@ public:
     }
 
     void forward(const T* theta, const Rows<T>& rows, T* logits, int n_threads) {
-        with_workspace(rows, rows.n, n_threads, false, false, [&](Workspace<T>& space) {
-            Team(n_threads).run([&](Team& team, int) {
-                Call call{*this, space, team};
+        const Needs needs{std::min(rows.n, CHUNK_ROWS), n_threads, false, false, rows.is_sparse(), 0};
+        with_workspace(needs, [&](Workspace<T>& space) {
+            Team(n_threads).run([&](Team& team, int thread) {
+                Call call{*this, space, team, thread};
                 call.pack_all(theta);
                 for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS) {
                     call.blocks(std::min(CHUNK_ROWS, rows.n - chunk), [&](std::int64_t row, std::int64_t n) {
-                        call.passes.forward(rows, chunk, row, n, {}, false);
+                        call.passes.forward(rows, {chunk + row, row, n}, {}, false);
                         call.copy_logits(row, n, logits + (chunk + row) * plan_.n_logits());
                     });
                     team.meet();
@@ -64,22 +77,23 @@ public:
         });
     }
 
-    double loss(const T* theta, const Rows<T>& rows, int n_threads) {
-        return loss_and_gradient(theta, rows, nullptr, nullptr, {}, {}, n_threads);
+    // The loss without penalty or dropout, and the logits where there is a place for them.
+    double loss(const T* theta, const Rows<T>& rows, T* logits, int n_threads) {
+        return loss_and_gradient(theta, rows, nullptr, nullptr, {}, {}, n_threads, logits);
     }
 
     // The loss, penalty included; ∂loss/∂θ and ∂loss/∂X where there is a place for them.
     double loss_and_gradient(const T* theta, const Rows<T>& rows, T* gradient, T* input_gradient,
-                             const Penalty& penalty, Dropout dropout, int n_threads) {
+                             const Penalty& penalty, Dropout dropout, int n_threads, T* logits = nullptr) {
         dropout.on = dropout.on && has_dropout_;
         double result = 0;
-        with_workspace(rows, rows.n, n_threads, gradient != nullptr, input_gradient != nullptr,
+        with_workspace(needs(rows, rows.n, n_threads, gradient != nullptr, input_gradient != nullptr),
                        [&](Workspace<T>& space) {
                            Team(n_threads).run([&](Team& team, int thread) {
                                Call call{*this, space, team, thread};
                                call.pack_all(theta);
-                               double loss =
-                                   call.gradient_over_chunks(theta, rows, dropout, gradient, input_gradient);
+                               double loss = call.loss_and_gradient(theta, rows, dropout, gradient,
+                                                                    input_gradient, logits);
                                if (gradient != nullptr && penalty.l2 != 0)
                                    loss += call.add_penalty(penalty, rows.total_weight(), theta, gradient);
                                if (thread == 0) result = loss;
@@ -88,19 +102,22 @@ public:
         return result;
     }
 
-    // Steps over the batches of rows.order, until they are done, `seconds` have gone or a loss is not finite.
-    // Returns how many losses were written; after one that is not finite θ is as before that step. The
-    // penalty's part of each loss is written too where there is a place for it.
-    std::int64_t run_steps(Descent<T>& descent, const Rows<T>& rows, std::int64_t batch_size,
-                           const double* learning_rates, std::int64_t n_steps, double seconds, double* losses,
-                           double* penalties, int n_threads) {
+    // Steps over the batches of rows.order, from the given one on, until they are done, `seconds` have gone
+    // or a loss is not finite. Returns how many losses were written; after one that is not finite θ is as
+    // before that step. The penalty's part of each loss is written too where there is a place for it.
+    std::int64_t run_steps(Descent<T>& descent, const Rows<T>& rows, const Batches& batches,
+                           std::int64_t first_batch, const double* learning_rates, std::int64_t n_steps,
+                           double seconds, double* losses, double* penalties, int n_threads) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
         std::int64_t done = 0;
-        with_workspace(rows, std::min(batch_size, rows.n), n_threads, true, false, [&](Workspace<T>& space) {
-            std::vector<T> gradient;  // only where it must be whole before the step
-            if (std::min(batch_size, rows.n) > CHUNK_ROWS || std::isfinite(descent.clip_norm) ||
-                plan_.n_scaled() > 0)
-                gradient.resize(static_cast<std::size_t>(plan_.n_parameters()));
+        const std::int64_t most_rows = batches.n_rows(0);
+        with_workspace(needs(rows, most_rows, n_threads, true, false), [&](Workspace<T>& space) {
+            T* gradient = nullptr;  // where it must be whole before the step
+            if (rows_at_a_time(most_rows) < most_rows || std::isfinite(descent.clip_norm) ||
+                plan_.n_scaled() > 0) {
+                space.whole_gradient.resize(static_cast<std::size_t>(plan_.n_parameters()));
+                gradient = space.whole_gradient.data();
+            }
             std::atomic<std::int64_t> last{n_steps - 1};
             Team(n_threads).run([&](Team& team, int thread) {
                 const FlushDenormals flush;
@@ -111,17 +128,16 @@ public:
                     // same.
                     if (thread == 0 && std::chrono::steady_clock::now() >= deadline)
                         last.store(k, std::memory_order_relaxed);
-                    const std::int64_t begin = k * batch_size;
                     const Rows<T> batch{rows.X,
                                         rows.y,
                                         rows.weight,
-                                        rows.order + begin,
-                                        std::min(batch_size, rows.n - begin),
+                                        rows.order + batches.begin(first_batch + k),
+                                        batches.n_rows(first_batch + k),
                                         rows.offset,
                                         rows.sparse};
                     double penalty = 0;
                     const double loss = call.step(descent, batch, descent.steps_done + k, learning_rates[k],
-                                                  gradient.empty() ? nullptr : gradient.data(), penalty);
+                                                  gradient, penalty);
                     if (thread == 0) {
                         losses[k] = loss;
                         if (penalties != nullptr) penalties[k] = penalty;
@@ -143,32 +159,37 @@ private:
 
     // One thread's part of a call.
     struct Call {
-        Call(const Engine& engine, Workspace<T>& space, Team& team, int thread = 0)
-            : plan(engine.plan_),
-              has_dropout(engine.has_dropout_),
+        Call(const Engine& engine, Workspace<T>& space, Team& team, int thread)
+            : engine(engine),
+              plan(engine.plan_),
+              thread(thread),
               space(space),
               team(team),
               passes(plan, space),
               scratch(space.scratch(thread)),
+              group_starts(space.group_starts(team.size())),
               is_first(thread == 0) {}
 
         template <class Work> void blocks(std::int64_t n_rows, const Work& work) {
-            // an equal share for each thread, in whole tiles, cut into blocks; who comes first takes the next
-            // one
+            // an equal share for each thread, in whole tiles, cut into blocks
             const std::int64_t share = round_up((n_rows + team.size() - 1) / team.size(), TILE_ROWS);
-            const std::int64_t blocks_a_share = (share + space.block - 1) / space.block;
-            for (std::int64_t k = team.claim(); k / blocks_a_share * share < n_rows; k = team.claim()) {
-                const std::int64_t begin = k / blocks_a_share * share,
-                                   row = begin + k % blocks_a_share * space.block;
-                const std::int64_t end = std::min({row + space.block, begin + share, n_rows});
-                if (row < end) work(row, end - row);
-            }
+            const std::int64_t n = (share + space.block - 1) / space.block;
+            team.each(
+                thread, [&](int owner) { return owner * n; },
+                [&](std::int64_t k) {
+                    const std::int64_t begin = k / n * share, row = begin + k % n * space.block;
+                    const std::int64_t end = std::min({row + space.block, begin + share, n_rows});
+                    if (row < end) work(row, end - row);
+                });
         }
 
         template <class Work> void groups(const Work& work) {
-            const auto n = static_cast<std::int64_t>(space.groups.size());
-            for (std::int64_t k = team.claim(); k < n; k = team.claim())
-                work(space.groups[static_cast<std::size_t>(k)], static_cast<std::size_t>(k));
+            team.each(
+                thread, [&](int owner) { return group_starts[static_cast<std::size_t>(owner)]; },
+                [&](std::int64_t k) {
+                    const auto at = static_cast<std::size_t>(k);
+                    work(space.groups[at], at);
+                });
         }
 
         void pack_all(const T* theta) {
@@ -184,20 +205,63 @@ private:
                                 out + i * plan.n_logits() + j);
         }
 
-        // The rows' phase for one chunk: the share of the loss of its rows, −∂loss/∂s down to Δ_1.
-        // `logits_are_there`: the forward pass has been done before.
+        // The parts that the gradient over n rows is summed in; 0 in none.
+        std::int64_t parts(std::int64_t n) const {
+            return space.needs.n_parts > 0 ? gradient_parts(plan, n) : 0;
+        }
+
+        // The rows' phase for n rows from `chunk` on: the share of the loss of its rows; −∂loss/∂s down to
+        // Δ_1 (with_gradient), or the gradients of the parts. `logits_are_there`: the forward pass has been
+        // done before; else they are copied where there is a place for them.
         double rows_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, double total_weight,
-                          const Dropout& dropout, bool with_gradient, T* input_gradient,
+                          const Dropout& dropout, bool with_gradient, T* input_gradient, T* logits,
                           bool logits_are_there = false) {
-            blocks(n, [&](std::int64_t row, std::int64_t m) {
-                if (!logits_are_there) passes.forward(rows, chunk, row, m, dropout, with_gradient);
-                passes.loss(rows, chunk, row, m, total_weight, scratch);
-                if (with_gradient) passes.backward(chunk, row, m, dropout, input_gradient, scratch);
+            const auto pass = [&](const Block& block) {
+                if (!logits_are_there) passes.forward(rows, block, dropout, with_gradient);
+                if (logits != nullptr)
+                    copy_logits(block.place, block.n, logits + block.first * plan.n_logits());
+                passes.loss(rows, block, total_weight, scratch);
+                if (with_gradient) passes.backward(block, dropout, input_gradient, scratch);
+            };
+            if (const std::int64_t n_parts = parts(n); n_parts > 0) {
+                parts_phase(rows, n, n_parts, with_gradient, pass);
+                return total(space.part_losses, n_parts);
+            }
+            blocks(n, [&](std::int64_t row, std::int64_t m) { pass({chunk + row, row, m}); });
+            team.meet();
+            return total(space.row_losses, n);
+        }
+
+        // Each part of n rows through `pass`, block after block in the places of this thread.
+        template <class Pass>
+        void parts_phase(const Rows<T>& rows, std::int64_t n, std::int64_t n_parts, bool with_gradient,
+                         const Pass& pass) {
+            const std::int64_t n_tiles = (n + TILE_ROWS - 1) / TILE_ROWS;
+            const auto start = [&](int owner) { return owner * n_parts / team.size(); };
+            team.each(thread, start, [&](std::int64_t part) {
+                const std::int64_t begin = part * n_tiles / n_parts * TILE_ROWS,
+                                   end = std::min((part + 1) * n_tiles / n_parts * TILE_ROWS, n);
+                double loss = 0;
+                for (std::int64_t first = begin; first < end; first += space.block) {
+                    const Block block{first, space.place(thread), std::min(space.block, end - first)};
+                    pass(block);
+                    for (std::int64_t i = 0; i < block.n; ++i)
+                        loss += space.row_losses[static_cast<std::size_t>(block.place + i)];
+                    if (with_gradient) passes.part_gradient(rows, block, part, first > begin);
+                }
+                space.part_losses[static_cast<std::size_t>(part)] = loss;
             });
             team.meet();
-            double sum = 0;
-            for (std::int64_t i = 0; i < n; ++i) sum += space.row_losses[static_cast<std::size_t>(i)];
-            return sum;
+        }
+
+        // The gradient of a group over n rows from `chunk` on, after the rows' phase
+        // (Passes::weight_gradient).
+        template <class Ahead>
+        T* units_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, const Group& group,
+                       const Ahead& ahead) const {
+            if (const std::int64_t n_parts = parts(n); n_parts > 0)
+                return passes.sum_of_parts(n_parts, group, scratch);
+            return passes.weight_gradient(rows, {chunk, 0, n}, group, scratch, ahead);
         }
 
         // Parameters of a group: w rows and, where the layer has them, biases: (start, number) each.
@@ -211,26 +275,28 @@ private:
                     layer.bias_start() + group.unit, layer.bias ? group.n_units : 0, layer.is_scales()};
         }
 
-        double gradient_over_chunks(const T* theta, const Rows<T>& rows, const Dropout& dropout, T* gradient,
-                                    T* input_gradient) {
+        double loss_and_gradient(const T* theta, const Rows<T>& rows, const Dropout& dropout, T* gradient,
+                                 T* input_gradient, T* logits) {
             const double total_weight = rows.total_weight();
+            const std::int64_t at_a_time = engine.rows_at_a_time(rows.n);
             double loss = 0;
-            for (std::int64_t chunk = 0; chunk < rows.n; chunk += CHUNK_ROWS)
-                loss += of_chunk(theta, rows, chunk, total_weight, dropout, gradient, input_gradient, false);
+            for (std::int64_t chunk = 0; chunk < rows.n; chunk += at_a_time)
+                loss += of_chunk(theta, rows, chunk, std::min(at_a_time, rows.n - chunk), total_weight,
+                                 dropout, gradient, input_gradient, logits);
             return loss;
         }
 
-        // The share of one chunk in the loss, and in ∂loss/∂θ, where there is a place for it: the first chunk
-        // is put there, the others are added. After the last one it goes through the scale of the inputs.
-        double of_chunk(const T* theta, const Rows<T>& rows, std::int64_t chunk, double total_weight,
-                        const Dropout& dropout, T* gradient, T* input_gradient, bool logits_are_there) {
-            const std::int64_t n = std::min(CHUNK_ROWS, rows.n - chunk);
+        // The share of n rows from `chunk` on in the loss, and in ∂loss/∂θ, where there is a place for it:
+        // the first chunk is put there, the others are added. After the last one it goes through the scale of
+        // the inputs.
+        double of_chunk(const T* theta, const Rows<T>& rows, std::int64_t chunk, std::int64_t n,
+                        double total_weight, const Dropout& dropout, T* gradient, T* input_gradient,
+                        T* logits, bool logits_are_there = false) {
             const double loss = rows_phase(rows, chunk, n, total_weight, dropout, gradient != nullptr,
-                                           input_gradient, logits_are_there);
+                                           input_gradient, logits, logits_are_there);
             if (gradient != nullptr)
                 groups([&](const Group& group, std::size_t) {
-                    const T* const bias =
-                        passes.weight_gradient(rows, chunk, group, n, scratch, [](std::int64_t) {});
+                    const T* const bias = units_phase(rows, chunk, n, group, [](std::int64_t) {});
                     const Span at = span(group);
                     put(gradient + at.weight, scratch, at.n_weights, chunk > 0);
                     put(gradient + at.bias, bias, at.n_biases, chunk > 0);
@@ -238,8 +304,10 @@ private:
             team.meet();  // the next chunk overwrites the losses and the activations
             if (gradient != nullptr && chunk + n == rows.n && plan.n_scaled() > 0) {
                 constexpr std::int64_t size = Passes<T>::SCALED;
-                for (std::int64_t k = team.claim(); k * size < plan.n_scaled(); k = team.claim())
-                    passes.through_scale(theta, gradient, k * size);
+                const std::int64_t n_pieces = (plan.n_scaled() + size - 1) / size;
+                team.each(
+                    thread, [&](int owner) { return owner * n_pieces / team.size(); },
+                    [&](std::int64_t k) { passes.through_scale(theta, gradient, k * size); });
                 team.meet();
             }
             return loss;
@@ -262,8 +330,11 @@ private:
         }
 
         static double total(const std::vector<double>& parts) {
+            return total(parts, static_cast<std::int64_t>(parts.size()));
+        }
+        static double total(const std::vector<double>& parts, std::int64_t n) {
             double sum = 0;
-            for (const double part : parts) sum += part;
+            for (std::int64_t i = 0; i < n; ++i) sum += parts[static_cast<std::size_t>(i)];
             return sum;
         }
 
@@ -291,16 +362,18 @@ private:
         // where the rows' loss, λ or the norm that is clipped is not finite.
         double step(Descent<T>& descent, const Rows<T>& batch, std::int64_t steps_done, double learning_rate,
                     T* gradient, double& penalty) {
-            const Dropout dropout{has_dropout, descent.dropout_seed, static_cast<std::uint64_t>(steps_done)};
+            const Dropout dropout{engine.has_dropout_, descent.dropout_seed,
+                                  static_cast<std::uint64_t>(steps_done)};
             const StepNumbers<T> numbers(descent.optimizer, learning_rate, steps_done + 1);
             const double total_weight = batch.total_weight();
             if (gradient == nullptr) {
-                const double loss = rows_phase(batch, 0, batch.n, total_weight, dropout, true, nullptr);
+                const double loss =
+                    rows_phase(batch, 0, batch.n, total_weight, dropout, true, nullptr, nullptr);
                 const double l2 = descent.penalty.l2_for(total_weight);
                 if (!std::isfinite(loss) || !std::isfinite(l2)) return loss + l2;
                 groups([&](const Group& group, std::size_t k) {
-                    const T* const bias = passes.weight_gradient(
-                        batch, 0, group, batch.n, scratch, [&](std::int64_t j) { fetch(descent, group, j); });
+                    const T* const bias = units_phase(batch, 0, batch.n, group,
+                                                      [&](std::int64_t j) { fetch(descent, group, j); });
                     space.group_sums[k] = penalised_squares(descent.penalty, descent.theta, span(group));
                     move(descent, numbers, group, scratch, bias, static_cast<T>(l2));
                 });
@@ -308,7 +381,7 @@ private:
                 penalty = 0.5 * l2 * total(space.group_sums);
                 return loss + penalty;
             }
-            const double loss = gradient_over_chunks(descent.theta, batch, dropout, gradient, nullptr);
+            const double loss = loss_and_gradient(descent.theta, batch, dropout, gradient, nullptr, nullptr);
             return move_all(descent, numbers, gradient, loss, total_weight, penalty);
         }
 
@@ -374,29 +447,45 @@ private:
             passes.pack(descent.theta, group);
         }
 
+        const Engine& engine;
         const Plan& plan;
-        bool has_dropout;
+        const int thread;
         Workspace<T>& space;
         Team& team;
         Passes<T> passes;
         T* scratch;
+        const std::vector<std::int64_t> group_starts;  // of each thread
         bool is_first;
     };
 
-    // The workspace goes on from call to call; a call beside another one gets its own.
-    template <class Work> void with_workspace(const Rows<T>& all, std::int64_t at_a_time, int n_threads,
-                                              bool backward, bool to_input, const Work& work) {
-        const std::int64_t rows = std::min(at_a_time, CHUNK_ROWS);
-        const bool sparse = all.is_sparse();
+    // Rows of n that go through a phase together.
+    std::int64_t rows_at_a_time(std::int64_t n) const {
+        return gradient_parts(plan_, n) > 0 ? n : std::min(n, CHUNK_ROWS);
+    }
+
+    // What the loss of n rows together, and its gradient, needs.
+    Needs needs(const Rows<T>& rows, std::int64_t n, int n_threads, bool backward, bool to_input) const {
+        const std::int64_t n_parts = gradient_parts(plan_, n);
+        return {n_parts > 0 ? Workspace<T>::rows_for_threads(plan_, n_threads) : rows_at_a_time(n),
+                n_threads,
+                backward,
+                to_input,
+                rows.is_sparse(),
+                n_parts};
+    }
+
+    // The workspace goes on from call to call, and grows; a call beside another one gets its own.
+    template <class Work> void with_workspace(const Needs& needs, const Work& work) {
         std::unique_lock lock(mutex_, std::try_to_lock);
         if (!lock.owns_lock()) {
-            Workspace<T> own(plan_, rows, n_threads, backward, to_input, sparse);
+            Workspace<T> own(plan_, needs);
             work(own);
             return;
         }
-        if (!space_ || !space_->serves(rows, n_threads, backward, to_input, sparse)) {
+        if (!space_ || !needs.within(space_->needs)) {
+            const Needs both = space_ ? needs.with(space_->needs) : needs;
             space_.reset();  // before the new one is made, so that both are never held
-            space_ = std::make_unique<Workspace<T>>(plan_, rows, n_threads, backward, to_input, sparse);
+            space_ = std::make_unique<Workspace<T>>(plan_, both);
         }
         work(*space_);
     }
@@ -414,7 +503,7 @@ template <class T> class Halves {
 public:
     Halves(const Engine<T>& engine, std::int64_t n_rows, int n_threads, bool to_input, bool sparse)
         : engine_(engine),
-          space_(engine.plan(), std::min(n_rows, CHUNK_ROWS), n_threads, true, to_input, sparse),
+          space_(engine.plan(), {std::min(n_rows, CHUNK_ROWS), n_threads, true, to_input, sparse, 0}),
           n_threads_(n_threads) {}
 
     Halves(const Halves&) = delete;  // the workspace stays where it is
@@ -425,7 +514,8 @@ public:
     // Whether there is such a chunk of the rows, and place for it.
     bool takes(const Rows<T>& rows, std::int64_t chunk) const {
         return chunk >= 0 && chunk % CHUNK_ROWS == 0 && chunk < rows.n &&
-               std::min(CHUNK_ROWS, rows.n - chunk) <= space_.capacity && rows.is_sparse() == space_.sparse;
+               std::min(CHUNK_ROWS, rows.n - chunk) <= space_.needs.n_rows &&
+               rows.is_sparse() == space_.needs.sparse;
     }
 
     // The logits of the chunk of the rows that begins at row `chunk`.
@@ -433,7 +523,7 @@ public:
         run([&](Call& call) {
             if (chunk == 0) call.pack_all(theta);
             call.blocks(std::min(CHUNK_ROWS, rows.n - chunk), [&](std::int64_t row, std::int64_t n) {
-                call.passes.forward(rows, chunk, row, n, dropout_of(dropout), true);
+                call.passes.forward(rows, {chunk + row, row, n}, dropout_of(dropout), true);
                 call.copy_logits(row, n, logits + row * plan().n_logits());
             });
         });
@@ -445,8 +535,9 @@ public:
         const double total_weight = rows.total_weight();
         double result = 0;
         run([&](Call& call) {
-            const double loss = call.of_chunk(theta, rows, chunk, total_weight, dropout_of(dropout), gradient,
-                                              input_gradient, true);
+            const double loss =
+                call.of_chunk(theta, rows, chunk, std::min(CHUNK_ROWS, rows.n - chunk), total_weight,
+                              dropout_of(dropout), gradient, input_gradient, nullptr, true);
             if (call.is_first) result = loss;
         });
         return result;
@@ -494,7 +585,7 @@ template <class T> class RowPredictor {
 public:
     RowPredictor(const Plan& plan, const T* theta)
         : plan_(plan),
-          space_(plan_, 1, 1, false, false, false),
+          space_(plan_, {.n_rows = 1}),
           passes_(plan_, space_) {
         for (const Group& group : space_.groups) passes_.pack(theta, group);
     }
@@ -506,7 +597,7 @@ public:
     std::int64_t n_logits() const { return plan_.n_logits(); }
 
     void operator()(const T* row, T* mean) {
-        passes_.forward({row, nullptr, nullptr, nullptr, 1}, 0, 0, 1, {}, false);
+        passes_.forward({row, nullptr, nullptr, nullptr, 1}, {0, 0, 1}, {}, false);
         T* const s = space_.scratch(0);
         for (std::int64_t j = 0; j < plan_.n_logits(); j += PANEL<T>)
             std::copy_n(space_.deltas[plan_.top()] + panel_row<T>(space_.n_rows, 0, j), PANEL<T>, s + j);

@@ -32,6 +32,11 @@ template <class T> struct Rows {
     }
 };
 
+// Rows [first, first + n) of a call, whose activations lie in rows [place, place + n) of the workspace.
+struct Block {
+    std::int64_t first, place, n;
+};
+
 struct Dropout {
     bool on = false;
     std::uint64_t seed = 0, step = 0;
@@ -93,11 +98,11 @@ public:
         }
     }
 
-    // N4 for n rows of the chunk from `row` on; the logits come to lie in deltas[top]. `with_slopes`: keep r'
-    // too, but that of ReLU, which follows from h.
-    void forward(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
-                 const Dropout& dropout, bool with_slopes) const {
-        if (!rows.is_sparse()) gather(rows, chunk, row, n, dropout);
+    // N4 for a block; the logits come to lie in deltas[top]. `with_slopes`: keep r' too, but that of ReLU,
+    // which follows from h.
+    void forward(const Rows<T>& rows, const Block& block, const Dropout& dropout, bool with_slopes) const {
+        if (!rows.is_sparse()) gather(rows, block, dropout);
+        const std::int64_t row = block.place, n = block.n;
         const std::size_t top = plan_.top();
         for (std::size_t l = 0; l <= top; ++l) {
             const Layer& layer = plan_.layers[l];
@@ -112,7 +117,7 @@ public:
                 }
                 const auto product = [&](const auto& finish) {
                     if (sparse) {
-                        const auto at = [&](std::int64_t i) { return rows.at(chunk + row + i); };
+                        const auto at = [&](std::int64_t i) { return rows.at(block.first + i); };
                         const T* const panel = space_.weights_forward[l] + panel_row<T>(layer.n_inputs, 0, j);
                         sparse_product_panel<T>(rows.sparse, at, n, panel, space_.biases[l] + j, c, finish);
                         return;
@@ -129,15 +134,15 @@ public:
                     if (with_slopes) d = space_.deltas[l] + panel_row<T>(space_.n_rows, row, j);
                     respond_all<T>(layer.activation, c, d, n * PANEL<T>);  // N2, and r' for N9
                 }
-                drop(l + 1, chunk + row, n, j, dropout, c, d);
+                drop(l + 1, block, j, dropout, c, d);
             }
         }
     }
 
-    // The loss of n rows into row_losses, weighted; −e over Σw (N9 at the top) in the place of the logits.
-    // The learned scales stand behind the logits of each row (N14), and so do their derivatives.
-    void loss(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n, double total_weight,
-              T* scratch) const {
+    // The loss of each row of a block into row_losses, weighted; −e over Σw (N9 at the top) in the place of
+    // the logits. The learned scales stand behind the logits of each row (N14), and so do their derivatives.
+    void loss(const Rows<T>& rows, const Block& block, double total_weight, T* scratch) const {
+        const std::int64_t row = block.place, n = block.n;
         const std::int64_t stride = round_up(n, LANES<T>), n_logits = plan_.n_logits(),
                            n_scales = plan_.n_scales(), n_columns = plan_.n_columns;
         T *const s = scratch, *const scales = s + n_logits * stride, *const y = scales + n_scales * stride,
@@ -146,38 +151,42 @@ public:
         for (std::int64_t k = 0; k < n_scales; ++k)
             std::fill_n(scales + k * stride, stride, space_.biases.back()[k]);
         T* const logits = space_.deltas[plan_.top()];
+        for (std::int64_t c = 0; c < n_logits; ++c) {
+            const T* const column = logits + panel_row<T>(space_.n_rows, row, c) + c % PANEL<T>;
+            for (std::int64_t i = 0; i < n; ++i) s[c * stride + i] = column[i * PANEL<T>];
+            for (std::int64_t i = 0; rows.offset != nullptr && i < n; ++i)
+                s[c * stride + i] += rows.offset[rows.at(block.first + i) * n_logits + c];
+        }
         for (std::int64_t i = 0; i < n; ++i) {
-            for (std::int64_t c = 0; c < n_logits; ++c)
-                s[c * stride + i] = logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>];
-            if (rows.offset != nullptr)
-                for (std::int64_t c = 0; c < n_logits; ++c)
-                    s[c * stride + i] += rows.offset[rows.at(chunk + row + i) * n_logits + c];
-            const T* const target = rows.y + rows.at(chunk + row + i) * n_columns;
+            const T* const target = rows.y + rows.at(block.first + i) * n_columns;
             for (std::int64_t c = 0; c < n_columns; ++c) y[c * stride + i] = target[c];
         }
         loss_and_slope<T>(plan_.likelihood, s, y, losses, n, stride, n_logits, n_scales);
+        // what each row counts, in the place of its target
+        T* const shares = y;
         for (std::int64_t i = 0; i < n; ++i) {
             const double weight =
-                rows.weight == nullptr ? 1 : static_cast<double>(rows.weight[rows.at(chunk + row + i)]);
+                rows.weight == nullptr ? 1 : static_cast<double>(rows.weight[rows.at(block.first + i)]);
             const double share = weight / total_weight;
             // a row of weight 0 counts for nothing, though its loss be infinite
             space_.row_losses[static_cast<std::size_t>(row + i)] =
                 weight == 0 ? 0 : share * static_cast<double>(losses[i]);
-            const auto shared = [&](const T* slopes, std::int64_t c) {
-                return weight == 0 ? T(0) : slopes[c * stride + i] * static_cast<T>(share);
-            };
-            for (std::int64_t c = 0; c < n_logits; ++c)
-                logits[panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>] = shared(s, c);
-            for (std::int64_t k = 0; space_.backward && k < n_scales; ++k)
-                space_.deltas.back()[panel_row<T>(space_.n_rows, row + i, k) + k % PANEL<T>] =
-                    shared(scales, k);
+            shares[i] = weight == 0 ? T(0) : static_cast<T>(share);
         }
+        const auto put = [&](const T* slopes, T* delta, std::int64_t c) {
+            T* const column = delta + panel_row<T>(space_.n_rows, row, c) + c % PANEL<T>;
+            for (std::int64_t i = 0; i < n; ++i)
+                column[i * PANEL<T>] = shares[i] == 0 ? T(0) : slopes[c * stride + i] * shares[i];
+        };
+        for (std::int64_t c = 0; c < n_logits; ++c) put(s, logits, c);
+        for (std::int64_t k = 0; space_.needs.backward && k < n_scales; ++k)
+            put(scales, space_.deltas.back(), k);
     }
 
-    // N9 and N10 for n rows: from Δ_L down to Δ_1, and to ∂loss/∂X (n_rows of the call, n_inputs) where it is
-    // wanted.
-    void backward(std::int64_t chunk, std::int64_t row, std::int64_t n, const Dropout& dropout,
-                  T* input_gradient, T* scratch) const {
+    // N9 and N10 for a block: from Δ_L down to Δ_1, and to ∂loss/∂X (n_rows of the call, n_inputs) where it
+    // is wanted.
+    void backward(const Block& block, const Dropout& dropout, T* input_gradient, T* scratch) const {
+        const std::int64_t row = block.place, n = block.n;
         for (std::size_t l = plan_.top(); l > 0 || input_gradient != nullptr; --l) {
             const Layer& layer = plan_.layers[l];
             const T scale = dropout.on ? static_cast<T>(1 / (1 - layer.dropout)) : T(1);
@@ -199,46 +208,47 @@ public:
                         store(delta + i, load(delta + i) * load(scratch + i));  // N9
                     continue;
                 }
-                drop(0, chunk + row, n, j, dropout, scratch, nullptr);
+                drop(0, block, j, dropout, scratch, nullptr);
                 for (std::int64_t i = 0; i < n; ++i)
                     std::copy_n(scratch + i * PANEL<T>, std::min<std::int64_t>(PANEL<T>, layer.n_inputs - j),
-                                input_gradient + (chunk + row + i) * layer.n_inputs + j);
+                                input_gradient + (block.first + i) * layer.n_inputs + j);
             }
             if (l == 0) break;
         }
     }
 
-    // N11 and N12 for a group over n rows of the chunk, into scratch: the rows of ∂loss/∂w_l close together.
-    // Returns where ∂loss/∂b_l of the group lies. `ahead` is told how far the product is (see there).
+    // N11 and N12 for a group over a block, into scratch: the rows of ∂loss/∂w_l close together. Returns
+    // where ∂loss/∂b_l of the group lies. `ahead` is told how far the product is (see there).
     template <class Ahead>
-    T* weight_gradient(const Rows<T>& rows, std::int64_t chunk, const Group& group, std::int64_t n,
-                       T* scratch, const Ahead& ahead) const {
-        const Layer& layer = plan_.layers[group.layer];
-        const std::int64_t stride = round_up(layer.n_inputs, PANEL<T>), d = layer.n_inputs;
-        const T* const delta = space_.deltas[group.layer];
-        if (group.layer == 0 && rows.is_sparse()) {
-            const auto at = [&](std::int64_t i) { return rows.at(chunk + i); };
-            sparse_transposed_product<T>(delta, space_.n_rows, rows.sparse, at, n, group.unit, group.n_units,
-                                         d, scratch);  // N11
-        } else {
-            transposed_product<T>(delta, space_.inputs[group.layer], space_.n_rows, n, group.unit,
-                                  group.n_units, d, false, scratch, stride, ahead);  // N11
-            if (stride != d)
-                for (std::int64_t u = 1; u < group.n_units; ++u)
-                    std::copy_n(scratch + u * stride, d, scratch + u * d);
-        }
+    T* weight_gradient(const Rows<T>& rows, const Block& block, const Group& group, T* scratch,
+                       const Ahead& ahead) const {
         T* const bias = scratch + space_.bias_gradient;
-        for (std::int64_t u = 0; layer.bias && u < group.n_units; u += LANES<T>) {
-            const std::int64_t unit = group.unit + u;
-            const T* const column = delta + panel_row<T>(space_.n_rows, 0, unit) + unit % PANEL<T>;
-            Vec<T> sums[4] = {};  // four at a time: one sum would wait for its own last term
-            std::int64_t i = 0;
-            for (; i + 4 <= n; i += 4)
-#pragma GCC unroll 4
-                for (std::int64_t q = 0; q < 4; ++q) sums[q] += load(column + (i + q) * PANEL<T>);  // N12
-            for (; i < n; ++i) sums[0] += load(column + i * PANEL<T>);
-            store(bias + u, (sums[0] + sums[1]) + (sums[2] + sums[3]));
-        }
+        sum_gradient(rows, block, group, false, scratch, bias, ahead);
+        const std::int64_t d = plan_.layers[group.layer].n_inputs, stride = round_up(d, PANEL<T>);
+        for (std::int64_t u = 1; stride != d && u < group.n_units; ++u)
+            std::copy_n(scratch + u * stride, d, scratch + u * d);
+        return bias;
+    }
+
+    // N11 and N12 for all layers over a block, into the gradient of a part; `more`: added to what is there.
+    void part_gradient(const Rows<T>& rows, const Block& block, std::int64_t part, bool more) const {
+        for (std::size_t l = 0; l < plan_.layers.size(); ++l)
+            sum_gradient(rows, block, {l, 0, plan_.layers[l].units}, more, space_.part_weights(part, l),
+                         space_.part_biases(part, l), [](std::int64_t) {});
+    }
+
+    // The gradients of the parts of a group added up, in their order; where they come to lie, and what is
+    // returned, is as in weight_gradient.
+    T* sum_of_parts(std::int64_t n_parts, const Group& group, T* scratch) const {
+        const Layer& layer = plan_.layers[group.layer];
+        const std::int64_t d = layer.n_inputs, stride = round_up(d, PANEL<T>);
+        // The end of a row is filled up, and what it is filled up with lies where the next row begins.
+        for (std::int64_t u = 0; u < group.n_units; ++u)
+            add_parts(n_parts, space_.part_weights(0, group.layer) + (group.unit + u) * stride, d,
+                      scratch + u * d);
+        T* const bias = scratch + space_.bias_gradient;
+        if (layer.bias)
+            add_parts(n_parts, space_.part_biases(0, group.layer) + group.unit, group.n_units, bias);
         return bias;
     }
 
@@ -258,6 +268,46 @@ public:
     static constexpr std::int64_t SCALED = 64;
 
 private:
+    // N11 and N12 for a group over a block: the rows of ∂loss/∂w_l into `weights`, each filled up to a whole
+    // panel, and ∂loss/∂b_l into `biases`.
+    template <class Ahead>
+    void sum_gradient(const Rows<T>& rows, const Block& block, const Group& group, bool more, T* weights,
+                      T* biases, const Ahead& ahead) const {
+        const Layer& layer = plan_.layers[group.layer];
+        const std::int64_t d = layer.n_inputs, stride = round_up(d, PANEL<T>), n = block.n;
+        const T* const delta = space_.deltas[group.layer] + panel_row<T>(space_.n_rows, block.place, 0);
+        if (group.layer == 0 && rows.is_sparse()) {
+            const auto at = [&](std::int64_t i) { return rows.at(block.first + i); };
+            sparse_transposed_product<T>(delta, space_.n_rows, rows.sparse, at, n, group.unit, group.n_units,
+                                         more, weights, stride);  // N11
+        } else {
+            const T* const H = space_.inputs[group.layer] + panel_row<T>(space_.n_rows, block.place, 0);
+            transposed_product<T>(delta, H, space_.n_rows, n, group.unit, group.n_units, d, more, weights,
+                                  stride, ahead);  // N11
+        }
+        for (std::int64_t u = 0; layer.bias && u < group.n_units; u += LANES<T>) {
+            const std::int64_t unit = group.unit + u;
+            const T* const column = delta + panel_row<T>(space_.n_rows, 0, unit) + unit % PANEL<T>;
+            Vec<T> sums[4] = {};  // four at a time: one sum would wait for its own last term
+            std::int64_t i = 0;
+            for (; i + 4 <= n; i += 4)
+#pragma GCC unroll 4
+                for (std::int64_t q = 0; q < 4; ++q) sums[q] += load(column + (i + q) * PANEL<T>);  // N12
+            for (; i < n; ++i) sums[0] += load(column + i * PANEL<T>);
+            const Vec<T> sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+            store(biases + u, more ? load(biases + u) + sum : sum);
+        }
+    }
+
+    // to = Σ over the parts of n numbers from `first` on; as many as fill the last vector are written.
+    void add_parts(std::int64_t n_parts, const T* first, std::int64_t n, T* to) const {
+        for (std::int64_t i = 0; i < n; i += LANES<T>) {
+            Vec<T> sum = load(first + i);
+            for (std::int64_t p = 1; p < n_parts; ++p) sum += load(first + p * space_.part_size + i);
+            store(to + i, sum);
+        }
+    }
+
     T scale_of(const T* theta, std::int64_t j) const {
         return 1 + static_cast<T>(plan_.scale_rate) * theta[j];
     }
@@ -296,29 +346,35 @@ private:
         }
     }
 
-    void gather(const Rows<T>& rows, std::int64_t chunk, std::int64_t row, std::int64_t n,
-                const Dropout& dropout) const {
+    void gather(const Rows<T>& rows, const Block& block, const Dropout& dropout) const {
         const std::int64_t d = plan_.n_inputs();
         for (std::int64_t j = 0; j < d; j += PANEL<T>) {
-            T* const c = space_.inputs[0] + panel_row<T>(space_.n_rows, row, j);
+            T* const c = space_.inputs[0] + panel_row<T>(space_.n_rows, block.place, j);
             const std::int64_t width = std::min<std::int64_t>(PANEL<T>, d - j);
-            for (std::int64_t i = 0; i < n; ++i)
-                copy_few(rows.X + rows.at(chunk + row + i) * d + j, width, c + i * PANEL<T>);
-            drop(0, chunk + row, n, j, dropout, c, nullptr);
+            for (std::int64_t i = 0; i < block.n; ++i) {
+                const T* const x = rows.X + rows.at(block.first + i) * d + j;
+                T* const to = c + i * PANEL<T>;
+                if (width < PANEL<T>) {
+                    copy_few(x, width, to);
+                } else {
+                    store(to, load(x));
+                    store(to + LANES<T>, load(x + LANES<T>));
+                }
+            }
+            drop(0, block, j, dropout, c, nullptr);
         }
     }
 
-    // Drop from the panel of column j of the input of layer `level`, for n rows; `row` is counted from the
-    // batch's first.
-    void drop(std::size_t level, std::int64_t row, std::int64_t n, std::int64_t j, const Dropout& dropout,
-              T* c, T* d) const {
+    // Drop from the panel of column j of the input of layer `level`, for the rows of a block.
+    void drop(std::size_t level, const Block& block, std::int64_t j, const Dropout& dropout, T* c,
+              T* d) const {
         const Layer& layer = plan_.layers[level];
         if (!dropout.on || layer.dropout == 0) return;
         const std::uint64_t key = stream_key(dropout.seed, dropout.step, level);
         const std::int64_t width = std::min<std::int64_t>(PANEL<T>, layer.n_inputs - j);
-        for (std::int64_t i = 0; i < n; ++i)
-            drop_units<T>(c + i * PANEL<T>, d == nullptr ? nullptr : d + i * PANEL<T>, key, row + i, j, width,
-                          layer.dropout);
+        for (std::int64_t i = 0; i < block.n; ++i)
+            drop_units<T>(c + i * PANEL<T>, d == nullptr ? nullptr : d + i * PANEL<T>, key, block.first + i,
+                          j, width, layer.dropout);
     }
 
     const Plan& plan_;

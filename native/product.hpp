@@ -18,7 +18,8 @@ namespace chainrule {
 template <class T> inline constexpr int PANEL = 2 * LANES<T>;  // columns of a panel: two vectors
 // Rows of a register tile: 8 × 2 accumulators of the 32 AVX-512 registers, 6 × 2 of the 16 of the others.
 inline constexpr int TILE_ROWS = VECTOR_BYTES == 64 ? 8 : 6;
-inline constexpr std::int64_t SUM_BLOCK = 256;  // a panel's block fits the first cache
+// A block of a panel stays in the first cache, beside what passes by: 16 KiB.
+inline constexpr std::int64_t SUM_BLOCK = VECTOR_BYTES == 64 ? 128 : 256;
 
 inline constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) {
     return (n + unit - 1) / unit * unit;

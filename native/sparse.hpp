@@ -34,17 +34,18 @@ void sparse_product_panel(const Csr<T>& X, const At& at, std::int64_t n_rows, co
     }
 }
 
-// c (n_units, n_columns) = Δ[:, unit …]ᵀ X over n_rows rows; Δ in panels of a_rows rows.
+// c (n_units, c_stride) = Δ[:, unit …]ᵀ X over n_rows rows; Δ in panels of a_rows rows. With `more`, it is
+// added to what is in c.
 template <class T, class At>
 void sparse_transposed_product(const T* delta, std::int64_t a_rows, const Csr<T>& X, const At& at,
-                               std::int64_t n_rows, std::int64_t unit, std::int64_t n_units,
-                               std::int64_t n_columns, T* c) {
-    std::fill_n(c, n_units * n_columns, T(0));
+                               std::int64_t n_rows, std::int64_t unit, std::int64_t n_units, bool more, T* c,
+                               std::int64_t c_stride) {
+    if (!more) std::fill_n(c, n_units * c_stride, T(0));
     for (std::int64_t i = 0; i < n_rows; ++i) {
         const std::int64_t row = at(i);
         for (std::int64_t u = 0; u < n_units; ++u) {
             const T slope = delta[panel_row<T>(a_rows, i, unit + u) + (unit + u) % PANEL<T>];
-            T* const sums = c + u * n_columns;
+            T* const sums = c + u * c_stride;
             for (std::int64_t q = X.starts[row]; q < X.starts[row + 1]; ++q)
                 sums[X.columns[q]] += slope * X.values[q];
         }

@@ -79,3 +79,18 @@ def test_a_poisson_mean_too_large_for_a_float_is_an_infinite_loss(engine, dtype,
     net = cr.Network(1, likelihood=cr.likelihoods.Poisson())
     theta = np.array([1, 0], dtype=dtype)
     assert net.loss(theta, np.array([[s]], dtype=dtype), [y], engine=engine) == np.inf
+
+
+def test_weights_that_are_all_zero_are_an_error_of_a_call_and_of_a_batch(engine):
+    text, penalty = NETWORK.engine(engine), Penalty(1.0, of_sum=True)
+    theta, nothing = NETWORK.initial_parameters(seed=1), np.zeros(8, dtype=np.float32)
+    with pytest.raises(ValueError, match="must not all be 0"):
+        text.loss(theta, X, Y, nothing)
+    with pytest.raises(ValueError, match="must not all be 0"):
+        text.loss_and_gradient(theta, X, Y, nothing, penalty, None)
+    some = nothing.copy()
+    some[:3] = 1  # the first batch counts, and the second does not
+    for order in (np.arange(8), np.array([[0, 1, 2, 3], [4, 5, 6, 7]])):
+        descent = Descent(theta.copy(), SGD(0.1), penalty)
+        with pytest.raises(ValueError, match="must not all be 0"):
+            text.run_steps(descent, X, Y, some, order, 4, np.full(2, 0.1))

@@ -284,3 +284,43 @@ def test_the_same_things_are_printed(capsys):
                 model.fit(X, y)
             printed.append(capsys.readouterr().out)
         assert printed[0] == printed[1]
+
+
+STOPPING = {
+    "never": {"n_iter_no_change": np.inf},
+    "often": {"tol": 0.02, "n_iter_no_change": 2},
+    "at once": {"tol": 10.0, "n_iter_no_change": 1},
+}
+
+
+@pytest.mark.parametrize("stopping", STOPPING)
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_epochs_in_one_call_are_those_of_single_calls(*, stopping, rate, weighted, shuffle):
+    """A callback asks for a look after each epoch; without one the engine takes several in a call."""
+    kind, X, y, _ = TASKS["counts"]
+    weight = np.random.default_rng(0).uniform(0.5, 2, N_ROWS) if weighted else None
+    settings = {"loss": "poisson", "hidden_layer_sizes": [7], "batch_size": 16, "max_iter": 30}
+    settings |= {**RATES[rate], **STOPPING[stopping], "shuffle": shuffle}
+    fits, next_numbers = [], []
+    for callbacks in (None, [lambda _: False]):
+        rng = np.random.RandomState(3)
+        fits.append(kind(**settings, random_state=rng, callbacks=callbacks).fit(X, y, weight))
+        next_numbers.append(rng.randint(2**31, size=3).tolist())
+    ahead, single = fits
+    assert ahead.loss_curve_ == single.loss_curve_
+    assert (ahead.n_iter_, ahead.t_, ahead.best_loss_) == (single.n_iter_, single.t_, single.best_loss_)
+    np.testing.assert_array_equal(ahead.theta_, single.theta_)
+    assert next_numbers[0] == next_numbers[1]  # no order was drawn that did not come
+
+
+def test_where_epochs_in_one_call_diverge_the_same_epoch_is_told():
+    kind, X, y, _ = TASKS["number"]
+    settings = {"hidden_layer_sizes": [7], "solver": "sgd", "learning_rate_init": 3.0, "max_iter": 30}
+    told = []
+    for callbacks in (None, [lambda _: False]):
+        with pytest.raises(ValueError, match="in epoch") as caught:
+            kind(**settings, random_state=0, callbacks=callbacks).fit(X, y)
+        told.append(str(caught.value))
+    assert told[0] == told[1]

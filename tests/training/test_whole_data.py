@@ -42,8 +42,9 @@ def test_ridge_regression(engine, n_outputs, alpha, weight):
     normal = design.T @ (w[:, None] * design) + alpha * np.diag([1.0] * N_INPUTS + [0.0])
     expected = np.linalg.solve(normal, design.T @ (w[:, None] * y))
     assert result.stopped_by == "converged"
-    np.testing.assert_allclose(coefficients.T, expected[:-1], rtol=0, atol=1e-8)
-    np.testing.assert_allclose(intercept, expected[-1], rtol=0, atol=1e-8)
+    # near its minimum the loss is flat: what rounding leaves of it says θ to about √(1e-16)
+    np.testing.assert_allclose(coefficients.T, expected[:-1], rtol=0, atol=5e-8)
+    np.testing.assert_allclose(intercept, expected[-1], rtol=0, atol=5e-8)
     if alpha:
         ridge = Ridge(alpha=alpha).fit(X, y, sample_weight=weight)
         np.testing.assert_allclose(coefficients, ridge.coef_.reshape(n_outputs, -1), rtol=0, atol=1e-8)

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import Architecture
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, Pace, RowPredictor, Table
+from chainrule.engine.protocol import (
+    CALL_SECONDS,
+    Array,
+    Descent,
+    EngineName,
+    Pace,
+    RowPredictor,
+    Table,
+)
 from chainrule.errors import InputError
 from chainrule.likelihoods import (
     Bernoulli,
@@ -33,9 +41,9 @@ from chainrule.likelihoods.poisson_gamma import log_weights
 from chainrule.likelihoods.scaled import ScaledOutputs
 from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 
-# A thread more is started for each so many multiplications and additions of a step or call: below it, waiting
-# for one another takes longer than the work.
-FLOP_PER_THREAD = 1_000_000
+# A thread more is started for each so many multiplications and additions of a call, and of each of its steps:
+# below it, starting threads (some 50 µs), or waiting for one another, takes longer than the work.
+FLOP_OF_A_CALL, FLOP_OF_A_STEP = 10_000_000, 300_000
 # Whether several threads pay for the steps of a fit is measured: this long with all, this long with one.
 PROBE_SECONDS = 0.003
 # The way that was slower is tried again after so many seconds, and after so many steps at its pace at least:
@@ -187,9 +195,11 @@ class NativeEngine:
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None = None,
+        logits: Array | None = None,
     ) -> float:
         engine, n_threads = self._engines[theta.dtype], self._threads(2 * X.shape[0])
-        return float(engine.loss(theta, arrays_of(X), like(theta, y), sample_weight, offset, n_threads))
+        data = (arrays_of(X), like(theta, y), sample_weight, offset)
+        return float(engine.loss(theta, *data, logits, n_threads))
 
     def predictor(self, theta: Array) -> RowPredictor:
         compute = self._kind("RowPredictor", theta.dtype)(self._engines[theta.dtype], theta)
@@ -249,8 +259,9 @@ class NativeEngine:
         learning_rates: NDArray[np.float64],
         penalties: NDArray[np.float64] | None = None,
         offset: Array | None = None,
+        first_batch: int = 0,
     ) -> NDArray[np.float64]:
-        n_threads, n_steps = self._pace(descent, 6 * min(batch_size, len(order)), len(learning_rates))
+        n_threads, n_steps = self._pace(descent, 6 * min(batch_size, order.shape[-1]), len(learning_rates))
         losses = np.empty(n_steps)
         begin = time.perf_counter()
         n_done = self._engines[descent.theta.dtype].run_steps(
@@ -259,8 +270,9 @@ class NativeEngine:
             y=like(descent.theta, y),
             weight=sample_weight,
             offset=offset,
-            order=order[: n_steps * batch_size],
+            order=order,
             batch_size=batch_size,
+            first_batch=first_batch,
             learning_rates=learning_rates[:n_steps],
             losses=losses,
             penalties=penalties,
@@ -299,7 +311,9 @@ class NativeEngine:
         Where several threads may pay, both ways are tried for a moment, and then the quicker one goes on
         until it is no longer that: with other work on the machine, one thread is. The bits are the same.
         """
-        most = self._threads(flop_per_parameter)
+        most = min(
+            self._threads(flop_per_parameter * n_steps), self._threads(flop_per_parameter, FLOP_OF_A_STEP)
+        )
         if most == 1:
             return most, n_steps
         now = time.perf_counter()
@@ -310,9 +324,9 @@ class NativeEngine:
                 return n, min(n_steps, 1 + int(PROBE_SECONDS / guess))
         return min((most, 1), key=lambda n: descent.pace[n].seconds), n_steps
 
-    def _threads(self, flop_per_parameter: int) -> int:
+    def _threads(self, flop_per_parameter: int, flop_of_a_thread: int = FLOP_OF_A_CALL) -> int:
         """Return as many threads as the work may pay for; where a number was given, that one."""
-        worth = 1 + flop_per_parameter * self._n_parameters // FLOP_PER_THREAD
+        worth = 1 + flop_per_parameter * self._n_parameters // flop_of_a_thread
         return self.n_threads if self._forced_threads else min(self.n_threads, worth)
 
 

@@ -1,6 +1,6 @@
 """What an engine does: the protocol that the reference and the native engine both keep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -91,8 +91,12 @@ class Engine(Protocol):
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None = None,
+        logits: Array | None = None,
     ) -> float:
-        """Return the weighted mean of the rows' losses, without dropout or penalty."""
+        """Return the weighted mean of the rows' losses, without dropout or penalty.
+
+        The logits, without offset, are written where an array (n, n_logits) for them is given.
+        """
 
     def loss_and_gradient(
         self,
@@ -121,17 +125,21 @@ class Engine(Protocol):
         learning_rates: NDArray[np.float64],
         penalties: NDArray[np.float64] | None = None,
         offset: Array | None = None,
+        first_batch: int = 0,
     ) -> NDArray[np.float64]:
         """Take steps of descent and return the loss of each one taken, penalty included.
 
         Parameters
         ----------
-        order : (n_ordered,)
-            Row numbers of X; batch k is ``order[k * batch_size : (k + 1) * batch_size]``.
+        order : (n_ordered,) or (n_epochs, n_ordered)
+            Row numbers of X; batch k is ``order[k * batch_size : (k + 1) * batch_size]``. Several epochs
+            stand in rows, and the batches of each begin with its row (`batches`).
         learning_rates : (n_steps,)
             η of each step, one a batch.
         penalties : (n_steps,), optional
             Where the penalty's part of each loss is written.
+        first_batch : int, default 0
+            The batch to begin with: how a call goes on with what one before has left.
 
         Returns
         -------
@@ -140,6 +148,13 @@ class Engine(Protocol):
             loss was not finite (it is the last one, and θ is as before that step). The caller goes on with
             the rest.
         """
+
+
+def batches(order: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each batch of an order (n_ordered,) or of several epochs (n_epochs, n_ordered)."""
+    for rows in order.reshape(-1, order.shape[-1]):
+        for begin in range(0, len(rows), batch_size):
+            yield rows[begin : begin + batch_size]
 
 
 def make_engine(

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,16 @@ from numpy.typing import NDArray
 
 from chainrule.architecture import ACTIVATIONS, Architecture, equations
 from chainrule.engine.dropout import keep_mask
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, EngineName, RowPredictor, Table
+from chainrule.engine.protocol import (
+    CALL_SECONDS,
+    Array,
+    Descent,
+    EngineName,
+    RowPredictor,
+    Table,
+    batches,
+)
+from chainrule.errors import InputError
 from chainrule.likelihoods import Likelihood
 from chainrule.optimization import Penalty, clip_by_norm
 
@@ -34,8 +44,12 @@ class ReferenceEngine:
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None = None,
+        logits: Array | None = None,
     ) -> float:
-        row_losses, _ = self._top(theta, self.forward(theta, X), y, offset)
+        computed = self.forward(theta, X)
+        if logits is not None:
+            logits[...] = computed
+        row_losses, _ = self._top(theta, computed, y, offset)
         return mean_of_rows(row_losses, sample_weight)
 
     def predictor(self, theta: Array) -> RowPredictor:
@@ -71,13 +85,14 @@ class ReferenceEngine:
         learning_rates: NDArray[np.float64],
         penalties: NDArray[np.float64] | None = None,
         offset: Array | None = None,
+        first_batch: int = 0,
     ) -> NDArray[np.float64]:
         theta = descent.theta
         decayed = self.architecture.shrinkable(descent.decay_biases).astype(theta.dtype)
         losses: list[float] = []
         end = time.monotonic() + CALL_SECONDS
-        for k, eta in enumerate(learning_rates):
-            rows = order[k * batch_size : (k + 1) * batch_size]
+        left = islice(batches(order, batch_size), first_batch, None)
+        for k, (rows, eta) in enumerate(zip(left, learning_rates, strict=False)):
             masks = self._masks(descent.dropout_seed, descent.step, len(rows), theta.dtype)
             weight = None if sample_weight is None else sample_weight[rows]
             moved = None if offset is None else offset[rows]
@@ -167,4 +182,6 @@ def mean_of_rows(row_losses: Array, sample_weight: Array | None) -> float:
     if sample_weight is None:
         return float(row_losses.mean(dtype=np.float64))
     counted = sample_weight > 0
+    if not counted.any():  # N9
+        raise InputError("The weights of a batch must not all be 0.")
     return float(np.average(row_losses[counted].astype(np.float64), weights=sample_weight[counted]))

@@ -5,13 +5,14 @@ so nothing is computed twice.
 """
 
 import time
+from itertools import islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.native import NativeEngine, arrays_of
-from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, Table
+from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, Table, batches
 from chainrule.engine.reference import mean_of_rows
 from chainrule.errors import InputError
 from chainrule.optimization import Penalty
@@ -42,8 +43,12 @@ class SplitEngine(NativeEngine):
         y: NDArray[Any],
         sample_weight: Array | None,
         offset: Array | None = None,
+        logits: Array | None = None,
     ) -> float:
-        losses, _ = self._top(theta, self.forward(theta, X), y, offset)
+        computed = self.forward(theta, X)
+        if logits is not None:
+            logits[...] = computed
+        losses, _ = self._top(theta, computed, y, offset)
         return mean_of_rows(losses, sample_weight)
 
     def loss_and_gradient(
@@ -77,13 +82,14 @@ class SplitEngine(NativeEngine):
         learning_rates: NDArray[np.float64],
         penalties: NDArray[np.float64] | None = None,
         offset: Array | None = None,
+        first_batch: int = 0,
     ) -> NDArray[np.float64]:
-        halves = self._halves(descent.theta, X, min(batch_size, len(order)))
+        halves = self._halves(descent.theta, X, min(batch_size, order.shape[-1]))
         native = self._native_descent(descent)
         losses: list[float] = []
         end = time.monotonic() + CALL_SECONDS
-        for k, rate in enumerate(learning_rates):
-            rows = order[k * batch_size : (k + 1) * batch_size]
+        left = islice(batches(order, batch_size), first_batch, None)
+        for k, (rows, rate) in enumerate(zip(left, learning_rates, strict=False)):
             weight, moved = (None if part is None else part[rows] for part in (sample_weight, offset))
             batch = _Rows(X[rows], y[rows], weight, moved, descent.dropout_seed, descent.step)
             loss, gradient = self._pass(halves, descent.theta, batch)

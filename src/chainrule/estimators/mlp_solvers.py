@@ -5,6 +5,7 @@ scikit-learn 1.9, so that the same seed takes the same course there and here.
 """
 
 import warnings
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ Rows = NDArray[np.int64]
 
 SMALLEST_RATE = 1e-6  # below it learning_rate="adaptive" stops instead of slowing down
 STOCHASTIC = ("sgd", "adam")
+ROWS_A_CALL = 100_000  # orders that are drawn ahead take memory
 
 
 class Solvers(NetworkEstimator):
@@ -120,12 +122,15 @@ class Solvers(NetworkEstimator):
         self.n_iter_ = 0
 
         def loss_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            loss, gradient = watch.engine.loss_and_gradient(theta.astype(dtype), *data[:3], penalty, None)
-            return loss, gradient.astype(np.float64)
+            point = theta.astype(dtype, copy=False)
+            loss, gradient = watch.engine.loss_and_gradient(point, *data[:3], penalty, None)
+            return loss, gradient.astype(np.float64, copy=False)
 
         def keep(result: OptimizeResult) -> None:
             self.theta_[...] = result.x
-            added, _ = penalty.value_and_gradient(self.network_.architecture, self.theta_, total)
+            added = 0.0
+            if watch.report.share != 1:  # else the penalty is reported as it is in the loss
+                added, _ = penalty.value_and_gradient(self.network_.architecture, self.theta_, total)
             self.loss_ = watch.report.whole(float(result.fun), added, data)
 
         def iteration_done(intermediate_result: OptimizeResult) -> None:  # SciPy goes by the name
@@ -179,21 +184,21 @@ class Solvers(NetworkEstimator):
         best = self.theta_.copy() if self.early_stopping else None
         try:
             with watch.progress, np.errstate(over="ignore", invalid="ignore"):  # it shows in the loss
-                for epoch in range(n_epochs):
-                    if self.shuffle:
-                        order = np.arange(len(rows))
+                over = False
+                while not over and self.n_iter_ < n_epochs:
+                    orders = np.tile(rows, (self._epochs_ahead(watch, len(rows), n_epochs), 1))
+                    for order in orders if self.shuffle else ():
+                        order[:] = rows
                         rng.shuffle(order)  # as sklearn.utils.shuffle does, without its checks each time
-                        rows = rows[order]
-                    if self._epoch(watch, rows, batch_size, epoch, best):
-                        break
-                else:
-                    if not incremental:
-                        warnings.warn(
-                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                            "optimization hasn't converged yet.",
-                            ConvergenceWarning,
-                            stacklevel=4,
-                        )
+                        rows = order
+                    over = self._epochs(watch, orders, batch_size, best)
+                if not over and not incremental:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                        "optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=4,
+                    )
                 watch.progress.ended(watch.history)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
@@ -225,19 +230,39 @@ class Solvers(NetworkEstimator):
             return SGD(self.learning_rate_init, self.momentum, self.nesterovs_momentum, self.weight_decay)
         return AdamW(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon, self.weight_decay)
 
-    def _epoch(self, watch: Watch, rows: Rows, batch_size: int, epoch: int, best: Array | None) -> bool:
-        """Go through the rows once and take stock; return whether it was the last time."""
+    def _epochs_ahead(self, watch: Watch, n_rows: int, n_epochs: int) -> int:
+        """Return how many epochs may go by before anything here looks at the model or changes the course.
+
+        The training loss ends a fit, or makes it slower, when it has not improved often enough in a row. So
+        many epochs come for certain, and the engine takes them in one call.
+        """
+        if watch.look is not None or self.callbacks or self.progress:
+            return 1
+        if watch.data.weight is not None and not watch.data.weight.all():
+            return 1  # batches in which no row counts are left out, so epochs differ in their steps
+        certain = self.n_iter_no_change + 1 - self._no_improvement_count
+        return int(max(1, min(certain, n_epochs - self.n_iter_, ROWS_A_CALL // n_rows)))
+
+    def _epochs(self, watch: Watch, orders: Rows, batch_size: int, best: Array | None) -> bool:
+        """Go through the rows in these orders, taking stock of each epoch; return whether it was the last."""
+        over = False
         try:
-            self.loss_, rate = self._steps(watch, rows, batch_size, epoch)
+            for loss, rate in self._steps(watch, orders, batch_size):
+                self.loss_ = loss
+                over = self._take_stock(watch, rate, orders.shape[1], best)
         except DivergenceError as error:
             if best is None or self.best_validation_score_ == -np.inf:
                 raise
             self._give_up(error)
             return True
-        self.n_iter_ = epoch + 1
-        self.t_ += len(rows)
+        return over
+
+    def _take_stock(self, watch: Watch, rate: float, n_rows: int, best: Array | None) -> bool:
+        """Record an epoch, whose loss is ``loss_``; return whether it was the last."""
+        self.n_iter_ += 1
+        self.t_ += n_rows
         if self.verbose:
-            print(f"Iteration {epoch + 1}, loss = {self.loss_:.8f}")
+            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
         ended = self._record_epoch(watch, rate)
         if self._compare() and best is not None:
             np.copyto(best, self.theta_)
@@ -256,30 +281,55 @@ class Solvers(NetworkEstimator):
             stacklevel=6,
         )
 
-    def _steps(self, watch: Watch, rows: Rows, batch_size: int, epoch: int) -> tuple[float, float]:
-        """Take a step for each batch, in as many calls as the engine wants; return the loss and η."""
-        data, n_rows = watch.data, len(rows)
-        if data.weight is not None:
-            totals = batch_totals(data.weight, rows, batch_size)
+    def _steps(self, watch: Watch, orders: Rows, batch_size: int) -> Iterator[tuple[float, float]]:
+        """Take the steps of these epochs, in as many calls as the engine wants.
+
+        Yields the loss of each epoch, and η at its end.
+        """
+        data, n_rows = watch.data, orders.shape[1]
+        if data.weight is not None and len(orders) == 1:
+            totals = batch_totals(data.weight, orders[0], batch_size)
             if not totals.all():  # a batch in which no row counts is no step
-                rows = rows[np.repeat(totals > 0, batch_size)[:n_rows]]
-        n_steps = -(-len(rows) // batch_size)
-        rates = np.full(n_steps, self._rate)
-        if self.schedule is not None:
-            rates *= self.schedule.factors(epoch * n_steps, (epoch + 1) * n_steps, self.max_iter * n_steps)
-        losses, penalties, done = np.empty(n_steps), np.empty(n_steps), 0
-        while done < n_steps:
-            rest = rows[done * batch_size :]
+                orders = orders[:, np.repeat(totals > 0, batch_size)[:n_rows]]
+        n_epochs, n_steps = len(orders), -(-orders.shape[1] // batch_size)
+        rates = self._rates(n_epochs, n_rows, n_steps)
+        losses, penalties = np.empty_like(rates), np.empty_like(rates)
+        done = told = 0
+        while done < len(rates):
             taken = watch.engine.run_steps(
-                self._descent, *data[:3], rest, batch_size, rates[done:], penalties=penalties[done:]
+                self._descent,
+                *data[:3],
+                orders,
+                batch_size,
+                rates[done:],
+                penalties=penalties[done:],
+                first_batch=done,
             )
             losses[done : done + len(taken)] = taken
             done += len(taken)
-            if not np.isfinite(taken[-1]):
-                when = f"in epoch {epoch + 1}"
+            diverged = not np.isfinite(taken[-1])
+            whole = slice(told, (done - diverged) // n_steps)
+            of_steps, of_penalties = (part.reshape(n_epochs, n_steps)[whole] for part in (losses, penalties))
+            reported = watch.report.epochs(of_steps, of_penalties, data, orders[whole], batch_size) / n_rows
+            yield from zip(reported.tolist(), rates[n_steps - 1 :: n_steps][whole].tolist(), strict=True)
+            told = whole.stop
+            if diverged:
+                when = f"in epoch {self.n_iter_ + 1}"
                 raise divergence(taken[-1], when, data, self.network_.likelihood, rates[done - 1])
-        loss = watch.report.epoch(losses, penalties, data, rows, batch_size) / n_rows
-        return loss, float(rates[-1])
+
+    def _rates(self, n_epochs: int, n_rows: int, n_steps: int) -> NDArray[np.float64]:
+        """Return η of each step of the next epochs."""
+        rates = np.full(n_epochs * n_steps, self._rate)
+        if self.solver == "sgd" and self.learning_rate == "invscaling":
+            later = [self._scaled_rate(self.t_ + n_rows * k) for k in range(1, n_epochs)]
+            rates = np.repeat([self._rate, *later], n_steps)
+        if self.schedule is not None:
+            first, last = self.n_iter_ * n_steps, (self.n_iter_ + n_epochs) * n_steps
+            rates *= self.schedule.factors(first, last, self.max_iter * n_steps)
+        return rates
+
+    def _scaled_rate(self, n_rows_seen: int) -> float:
+        return float(self.learning_rate_init / (n_rows_seen + 1) ** self.power_t)
 
     def _compare(self) -> bool:
         """Count the epochs in a row without an improvement by tol; return whether the score is the best."""
@@ -298,7 +348,7 @@ class Solvers(NetworkEstimator):
         """Set the next epoch's learning rate; return whether there is none."""
         sgd = self.solver == "sgd"
         if sgd and self.learning_rate == "invscaling":
-            self._rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+            self._rate = self._scaled_rate(self.t_)
         if self._no_improvement_count <= self.n_iter_no_change:
             return False
         what = "Validation score" if self.early_stopping else "Training loss"

@@ -53,18 +53,27 @@ class LossReport:
             reported += float(np.average(self.constant(data.y), weights=data.weight))
         return reported
 
-    def epoch(
-        self, losses: NDArray[np.float64], penalties: NDArray[np.float64], data: Data, rows: Rows, size: int
-    ) -> float:
-        """Return the sum over the batches of these rows of what to report, each counting by its rows."""
+    def epochs(
+        self,
+        losses: NDArray[np.float64],
+        penalties: NDArray[np.float64],
+        data: Data,
+        orders: Rows,
+        size: int,
+    ) -> NDArray[np.float64]:
+        """Return what to report of each epoch: the sum over its batches, each counting by its rows.
+
+        ``losses`` and ``penalties`` are (n_epochs, n_steps), ``orders`` are the rows (n_epochs, n_ordered).
+        """
         reported = (losses - penalties) * self.share + penalties
-        if self.constant is not None:
-            constants = self.constant(data.y[rows])
-            weight = np.ones(len(rows)) if data.weight is None else data.weight[rows].astype(np.float64)
-            starts = np.arange(0, len(rows), size)
-            reported += np.add.reduceat(constants * weight, starts) / np.add.reduceat(weight, starts)
-        too_many = size * len(reported) - len(rows)  # the rows that the last batch is short of
-        return float(size * reported.sum() - too_many * reported[-1])
+        if self.constant is not None and len(orders):
+            constants = self.constant(data.y)[orders]
+            weight = np.ones(orders.shape) if data.weight is None else data.weight[orders].astype(np.float64)
+            starts = np.arange(0, orders.shape[1], size)
+            total = np.add.reduceat(weight, starts, axis=1)
+            reported += np.add.reduceat(constants * weight, starts, axis=1) / total
+        too_many = size * losses.shape[1] - orders.shape[1]  # the rows that the last batch is short of
+        return np.asarray(size * reported.sum(axis=1) - too_many * reported[:, -1])
 
 
 @dataclass(frozen=True)
@@ -90,19 +99,21 @@ class Validation:
 
     def watch(self, model: Any, engine: Any, report: LossReport) -> Look:
         """Return a function that gives the loss and the score of the model as it is when it is called."""
-        score = self._scorer(model, engine)
+        score = self._scorer(model)
+        logits = np.empty((self.data.X.shape[0], model.network_.n_logits), dtype=model.theta_.dtype)
 
         def look() -> tuple[float, float]:
-            loss = report.whole(engine.loss(model.theta_, *self.data), 0.0, self.data)
-            return loss, score(loss)
+            loss = report.whole(engine.loss(model.theta_, *self.data, logits=logits), 0.0, self.data)
+            return loss, score(loss, logits)
 
         return look
 
-    def _scorer(self, model: Any, engine: Any) -> Callable[[float], float]:
+    def _scorer(self, model: Any) -> Callable[[float, Array], float]:
+        """Return what gives the score, from the loss and the logits."""
         if self.scoring == "loss":
-            return lambda loss: -loss
+            return lambda loss, logits: -loss  # noqa: ARG005 (one signature)
         if self.scoring is None:
-            return lambda loss: self._usual_score(model, engine)  # noqa: ARG005 (one signature)
+            return lambda loss, logits: self._usual_score(model, logits)  # noqa: ARG005 (one signature)
         from sklearn.metrics import check_scoring  # noqa: PLC0415 (not light, and rarely asked for)
 
         scorer = check_scoring(model, self.scoring)
@@ -111,10 +122,10 @@ class Validation:
         nameless = copy.copy(model)
         vars(nameless).pop("feature_names_in_", None)
         weight = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
-        return lambda loss: float(scorer(nameless, self.data.X, self.labels, **weight))  # noqa: ARG005 (as above)
+        return lambda loss, logits: float(scorer(nameless, self.data.X, self.labels, **weight))  # noqa: ARG005 (as above)
 
-    def _usual_score(self, model: Any, engine: Any) -> float:
-        mean = model._mean(engine.forward(model.theta_, self.data.X))
+    def _usual_score(self, model: Any, logits: Array) -> float:
+        mean = model._mean(logits)
         if not np.isfinite(mean).all():
             return np.nan
         # a target of times has a second column, which says whether the event was seen
