@@ -23,5 +23,7 @@ def test_a_short_run_measures_each_way(tmp_path, monkeypatch, capsys):
 def test_each_way_shows_where_it_says(capsys):
     seconds = progress.training(64, 2)
     for way in progress.WAYS:
-        assert seconds(way) > 0
+        whole, watching = seconds(way)
+        assert (watching > 0) == (way == "gradients")
+        assert whole > watching
     assert capsys.readouterr().err == ""

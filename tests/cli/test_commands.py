@@ -323,6 +323,7 @@ def test_inspect_says_what_is_in_a_model_file(run, homes, target):
         in shown
     )
     assert f"{model.network_.n_parameters:,} in float32" in shown
+    assert re.search(rf"members +│ {model.n_members_}; ", shown)
     for column in model.encoder_.columns:
         assert re.search(rf"{re.escape(column.name)} +│ {column.kind} ", shown)
     assert "1: silu" in shown

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 import chainrule as cr
 from chainrule.architecture import ACTIVATIONS
+from chainrule.inspection.text import named
 
 SHARE_OF_SLOPE = 0.25
 ONE_MEMBER = {"n_members": 1} if "n_members" in cr.TabularRegressor().get_params() else {}
@@ -233,6 +234,46 @@ def test_each_member_is_traced_with_its_own_parameters(table, target):
     model.members_ = (first,)
     with pytest.raises(cr.InputError, match="there is one member, 0"):
         cr.trace(model, table.iloc[0], target[0], member=1)
+
+
+def of_three_members(model):
+    """A fitted model of one member, with two more that say something else."""
+    (first,) = model.members_
+    model.members_ = (first, replace(first, theta=2 * first.theta), replace(first, theta=-first.theta))
+    return model
+
+
+def test_the_trace_says_what_the_model_makes_of_its_members(table, target):
+    """The log link tells the mean of the means from the mean of the logits."""
+    row, n = table.iloc[[0]], 3
+    counts = cr.TabularRegressor(hidden=(4,), epochs=2, random_state=0, n_members=1, likelihood="poisson")
+    counts = of_three_members(counts.fit(table, target.round()))
+    traces = [cr.trace(counts, row, target.round()[0], member=k) for k in range(n)]
+    assert "the model predicts the mean of what they predict." in str(traces[0])
+    together = np.mean([traced.predicted for traced in traces])
+    assert counts.predict(row)[0] == pytest.approx(together, rel=1e-5)
+    large = np.where(target > target.median(), "large", "small")
+    classes = cr.TabularClassifier(hidden=(4,), epochs=2, random_state=0, n_members=1)
+    classes = of_three_members(classes.fit(table, large))
+    traces = [cr.trace(classes, row, large[0], member=k) for k in range(n)]
+    assert "the model predicts from the mean of their logits." in str(traces[0])
+    logit = np.mean([traced.logits for traced in traces]) / traces[0].target.temperature
+    assert classes.predict_proba(row)[0, 1] == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-5)
+    assert cr.trace(classes.network_, traces[0].x, 1, theta=classes.theta_).about_member == ""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        ([], "left out"),
+        ([0, 0.5], "x0: 0  x1: 0.5"),
+        ([0, 1, 0, 0], "x1: 1  (3 more are 0)"),
+        ([0, 0, 0], "(3 are 0)"),
+        ([1, 0.5, 0, -0.5, -0.5, 0], "x0: 1  x1: 0.5  x3: −0.5  (3 more)"),
+    ],
+)
+def test_a_column_of_many_inputs_stays_a_short_line(inputs, text):
+    assert named([f"x{k}" for k in range(len(inputs))], np.array(inputs)) == text
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

@@ -23,7 +23,8 @@ from chainrule.tables import TableEncoder
 SCRIPTS = [
     files("chainrule.report") / "templates" / name for name in ("trace_likelihoods.js", "trace_math.js")
 ]
-PAGE_ITSELF = 1_000_000  # bytes, beside 1.4 times those of the weights
+PAGE_ITSELF = 1_000_000  # bytes, beside 1.4 times those of the weights: what the page may have at most
+SMALL_PAGE = 200_000  # of a common table, beside base64's four thirds
 
 
 @pytest.fixture(scope="session")
@@ -623,6 +624,13 @@ def test_a_wide_table_with_many_classes_and_a_wide_layer_stays_usable_and_small(
     page.click("#next")
     assert "class 0" in page.inner_text("#stage-values")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_the_page_of_a_common_table_is_little_beside_its_weights(classifier, homes, tmp_path):
+    traced = cr.trace(classifier, homes.iloc[3], "mad")
+    write_trace(tmp_path / "trace.html", traced)
+    beside = (tmp_path / "trace.html").stat().st_size - traced.row.theta.nbytes * 4 / 3
+    assert 0 < beside < SMALL_PAGE
 
 
 def test_what_is_no_trace_is_an_error(tmp_path):

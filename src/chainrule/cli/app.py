@@ -253,7 +253,7 @@ def trace(
     model: Model,
     data: Data,
     *,
-    row: Annotated[int, typer.Option(min=0, help="Which row of DATA, counted from 0.")] = 0,
+    row: Annotated[int, typer.Option(help="Which row of DATA, counted from 0.")] = 0,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The page to write.", show_default="no page"),

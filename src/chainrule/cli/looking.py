@@ -31,7 +31,7 @@ def trace(
     model = load_model(model_path)
     rows = rows_with_target(model, model_path, data)
     n_rows = rows.inputs.num_rows
-    if row >= n_rows:
+    if not 0 <= row < n_rows:
         raise InputError(
             f"--row {row} does not exist: {data} has {n_rows:,} rows, so give 0 to {n_rows - 1}."
         )
@@ -93,6 +93,7 @@ def inspect(path: Path) -> None:
             ("size", f"{path.stat().st_size:,} bytes"),
             *_about_target(model),
             ("likelihood", repr(network.likelihood)),
+            *_about_members(model),
             ("parameters", f"{network.n_parameters:,} in {model.theta_.dtype}"),
             *_about_training(model),
         ],
@@ -121,6 +122,11 @@ def _about_target(model: Any) -> list[tuple[str, str]]:
     classes = [str(label) for label in model.classes_]
     more = f" and {len(classes) - MOST_NAMED} more" if len(classes) > MOST_NAMED else ""
     return [("predicts", name), ("classes", f"{len(classes)}: {', '.join(classes[:MOST_NAMED])}{more}")]
+
+
+def _about_members(model: Any) -> list[tuple[str, str]]:
+    n_members = getattr(model, "n_members_", 1)
+    return [("members", f"{n_members}; what follows is the first")] if n_members > 1 else []
 
 
 def _about_training(model: Any) -> list[tuple[str, str]]:

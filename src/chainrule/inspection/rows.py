@@ -99,8 +99,7 @@ class Row:
     beside : tuple of (str, object) or None
         What the offset came from: its name and what was given, such as ("exposure", 2.0).
     member, n_members : int
-        Of a model with several members, whose predictions come from the mean of their logits, which one it
-        is, from 0, and how many there are.
+        Of a model with several members, which one it is, from 0, and how many there are.
     """
 
     network: Network
@@ -158,7 +157,7 @@ def read_row(
 
 
 class MemberOf(NamedTuple):
-    """A network of a fitted model, its θ, and how much it counts for in the mean of the members' logits."""
+    """A network of a fitted model, its θ, and how much it counts for in the mean over the members."""
 
     network: Network
     theta: Array

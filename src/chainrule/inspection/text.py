@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 
 MOST_SHOWN = 8  # entries of a quantity in a line of the printed table
+MOST_INPUTS = 3  # of a column in its line there
 
 
 def number(value: float) -> str:
@@ -37,14 +38,17 @@ def values_in_short(values: NDArray[Any]) -> str:
 
 
 def named(names: Sequence[str], values: Array) -> str:
-    """Return inputs by name, those of 0 left out where there are many."""
+    """Return inputs by name, of many the first that are not 0 and how many more there are."""
     pairs = list(zip(names, values, strict=True))
     if not pairs:
         return "left out"
-    kept = [pair for pair in pairs if pair[1] != 0] if len(pairs) > 2 else pairs
-    zeros = len(pairs) - len(kept)
-    text = [f"{name}: {number(value)}" for name, value in kept]
-    return "  ".join([*text, f"({zeros} more are 0)"] if zeros else text)
+    there = [pair for pair in pairs if pair[1] != 0] if len(pairs) > 2 else pairs
+    text = [f"{name}: {number(value)}" for name, value in there[:MOST_INPUTS]]
+    left = len(pairs) - len(text)
+    if left:
+        more = f"{left} more" if text else f"{left}"
+        text.append(f"({more})" if len(there) > MOST_INPUTS else f"({more} are 0)")
+    return "  ".join(text)
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -205,6 +205,15 @@ class Trace:
         return self.likelihood.mean(self.logits[None] / self.target.temperature, self.scales)[0]
 
     @property
+    def about_member(self) -> str:
+        """Which member this is and what the model makes of all of them, in a sentence; "" of one alone."""
+        row = self.row
+        if row.n_members == 1:
+            return ""
+        together = "from the mean of their logits" if self.target.classes else "the mean of what they predict"
+        return f"This is member {row.member} of {row.n_members}, from 0; the model predicts {together}."
+
+    @property
     def gradient_x(self) -> Array:
         """∂loss/∂x (d_0,)."""
         return self.layers[0].gradient_inputs
@@ -285,18 +294,13 @@ class Trace:
             f"A step of η = {number(self.learning_rate)} takes the loss of this row "
             f"from {number(self.loss)} to {number(self.loss_after)}."
         )
-        if self.row.n_members > 1:
-            last += (
-                f" This is member {self.row.member} of {self.row.n_members}, from 0; the model predicts from "
-                "the mean of their logits."
-            )
         return "\n".join(
             [
                 *aligned(("column", "value", "kind", "inputs"), columns),
                 "",
                 *aligned(("", "quantity", "", "shape", "values"), lines),
                 "",
-                last,
+                f"{last} {self.about_member}".rstrip(),
             ]
         )
 

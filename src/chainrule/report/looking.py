@@ -45,7 +45,9 @@ def what_it_rests_on(model: Any, rows: KnownRows) -> Section:
         f"{number(found.loss)}, grows by so much. Columns that say the same share their worth. "
         f"{len(some.inputs):,} rows were taken."
     )
+    which = "The"
     if len(by_name) > len(permuted):
+        which = f"{len(permuted)} of the"
         text += f" Only the {len(permuted)} columns were permuted to which the loss answers most."
     along = (
         "The curves along a column are partial dependence: the same rows, all with one value of it and else "
@@ -68,7 +70,7 @@ def what_it_rests_on(model: Any, rows: KnownRows) -> Section:
                 ("column", "growth of the loss when permuted", "mean ‖∂loss/∂x‖"),
                 lines,
                 folded=len(lines) > MOST_BARS,
-                title=f"{len(lines)} of the {len(by_name)} columns that the network sees",
+                title=f"{which} {len(by_name)} columns that the network sees",
             ),
         ),
     )

@@ -104,6 +104,7 @@ def at_a_glance(fit: Fit) -> Section:
         ("rows", f"{fit.n_train:,} for the fit, {fit.n_test:,} {'held out' if fit.held_out else 'scored'}"),
         ("columns", f"{n_used_columns(fit.model):,} used, which make {fit.model.network_.n_inputs:,} inputs"),
         ("network", layers_in_words(fit.model)),
+        *_members_in_words(fit.model),
         ("likelihood", type(fit.model.network_.likelihood).__name__),
     )
     return Section("At a glance", (fit.split,), (Table(("what", "value"), rows, n_text=2),))
@@ -118,6 +119,16 @@ def layers_in_words(model: Any) -> str:
     ]
     path = " → ".join([f"{network.n_inputs} inputs", *hidden, f"{network.n_logits} out"])
     return f"{path}; {network.n_parameters:,} parameters"
+
+
+def _members_in_words(model: Any) -> list[tuple[str, str]]:
+    """Return the line about the members, of a model that has several."""
+    if model.n_members_ == 1:
+        return []
+    together = (
+        "from the mean of their logits" if hasattr(model, "classes_") else "the mean of what they predict"
+    )
+    return [("members", f"{model.n_members_}, of which that is the first; the model predicts {together}")]
 
 
 def scores(evaluation: Evaluation, linear: Evaluation | None, held_out: bool) -> Section:
@@ -423,7 +434,7 @@ def repeat(fit: Fit) -> Section:
         ("chainrule", chainrule.__version__),
         (
             "engine",
-            f"{model.engine_}, {model.n_threads_} threads; the result does not depend on their number",
+            f"{model.engine_}; threads: {model.n_threads_}, on whose number the result does not depend",
         ),
         ("Python", platform.python_version()),
         ("NumPy", np.__version__),

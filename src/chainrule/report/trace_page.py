@@ -24,7 +24,8 @@ def write_trace(path: str | PathLike[str], trace: Trace) -> None:
 
     The page draws the network and steps x → h_1 → … → s → ŷ → loss → −e → δ_L → … → ∂loss/∂x with the
     equation of each step and this row's numbers in it. Inputs can be changed and steps of descent be taken.
-    It holds all weights, in base64. Of a likelihood of your own, which the page has no formula of, it shows
+    It holds all weights, in base64: four thirds of their bytes. The rest of the page is some 110 kB, and for
+    each column less than one or two. Of a likelihood of your own, which the page has no formula of, it shows
     what Python computed, and says so.
 
     Parameters
@@ -68,18 +69,11 @@ def lead_of(trace: Trace) -> str:
     """Return what the page is about, in a sentence."""
     layers = [f"{layer.n_inputs}" for layer in trace.network.architecture.dense]
     widths = " → ".join([*layers, str(trace.network.n_logits)])
-    row = trace.row
-    member = (
-        f" This is member {row.member} of {row.n_members}, from 0; the model predicts from the mean of "
-        "their logits."
-        if row.n_members > 1
-        else ""
-    )
     return (
         f"{len(trace.columns)} columns, a network of {widths} units with "
         f"{trace.network.n_parameters:,} parameters, {trace.likelihood!r}. "
-        f"Follow one row up to its prediction, and its error back down to every input.{member}"
-    )
+        f"Follow one row up to its prediction, and its error back down to every input. {trace.about_member}"
+    ).rstrip()
 
 
 def page_data(trace: Trace) -> dict[str, Any]:
