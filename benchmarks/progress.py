@@ -1,8 +1,8 @@
 """What it costs to watch a training: progress as lines in a file and live in a terminal, and the gradients.
 
-The same training is done silent and watched, in turns, on one thread; what counts is the difference of the
-two in each turn. Its epochs are some milliseconds, or less than one: the shorter they are, the more watching
-costs. A look at the gradients takes less than the turns can tell apart: it is timed where it is called.
+The calls that watch are timed where they are made, and set beside the rest of the training, on one thread:
+they are less than two trainings differ by. Its epochs are some milliseconds, or less than one: the shorter
+they are, the more watching costs.
 """
 
 import argparse
@@ -15,16 +15,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 import chainrule as cr
-from chainrule.training import Callback, EpochReport, GradientNorms, Training, train
+from chainrule.training import GradientNorms, Training, train
+from chainrule.training.progress import Progress, make_progress
 from measuring import ROOT, Effort, conditions
 
 # rows and epochs: with validation rows, three layers of 64
 TRAININGS = {"6,000 rows": (6000, 160), "300 rows": (300, 2500)}
-WAYS = ("silent", "lines in a file", "live in a terminal", "gradients")
+WAYS = ("lines in a file", "live in a terminal", "gradients")
 
 
 @contextmanager
@@ -54,22 +56,33 @@ def shown_in(way: str) -> Iterator[None]:
     os.close(reader)
 
 
-class Clocked:
-    """A callback and the seconds that its calls take."""
+class Clock:
+    """Adds up the seconds that calls take."""
 
-    def __init__(self, callback: Callback) -> None:
-        self.callback, self.seconds = callback, 0.0
+    def __init__(self) -> None:
+        self.seconds = 0.0
 
-    def __call__(self, report: EpochReport) -> bool | None:
-        """Call it."""
-        begin = time.perf_counter()
-        answer = self.callback(report)
-        self.seconds += time.perf_counter() - begin
-        return answer
+    def of(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function with its calls timed."""
+
+        def timed(*arguments: Any) -> Any:
+            begin = time.perf_counter()
+            answer = function(*arguments)
+            self.seconds += time.perf_counter() - begin
+            return answer
+
+        return timed
+
+    def of_progress(self, *arguments: int) -> Progress:
+        """Return the display that a training makes, with its calls timed."""
+        display = make_progress(*arguments)
+        for name in ("moved", "epoch_done", "ended"):
+            setattr(display, name, self.of(getattr(display, name)))
+        return display
 
 
 def training(n_rows: int, epochs: int) -> Callable[[str], tuple[float, float]]:
-    """Return the function from a way to watch to the seconds of the training, and those of its callback."""
+    """Return the function from a way to watch to the seconds of the training, and of these the watching's."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows, 32)).astype(np.float32)
     y = np.tanh(X[:, :1]) + 0.1 * rng.normal(size=(n_rows, 1)).astype(np.float32)
@@ -77,11 +90,11 @@ def training(n_rows: int, epochs: int) -> Callable[[str], tuple[float, float]]:
     theta, held_out = network.initial_parameters(seed=0), n_rows // 8
 
     def seconds(way: str) -> tuple[float, float]:
+        clock = Clock()
         settings = Training(epochs=epochs, batch_size=64, n_threads=1, verbose=int("in a" in way))
-        watch = (
-            [Clocked(GradientNorms(X[held_out:], y[held_out:], epochs=epochs))] if way == "gradients" else []
-        )
-        with shown_in(way):
+        gradients = GradientNorms(X[held_out:], y[held_out:], epochs=epochs)
+        display = make_progress if way == "gradients" else clock.of_progress
+        with shown_in(way), patch("chainrule.training.run.make_progress", display):
             begin = time.perf_counter()
             train(
                 network,
@@ -90,29 +103,27 @@ def training(n_rows: int, epochs: int) -> Callable[[str], tuple[float, float]]:
                 y[held_out:],
                 validation=(X[:held_out], y[:held_out]),
                 settings=settings,
-                callbacks=watch,
+                callbacks=[clock.of(gradients)] if way == "gradients" else [],
             )
-            return time.perf_counter() - begin, sum(clocked.seconds for clocked in watch)
+            return time.perf_counter() - begin, clock.seconds
 
     return seconds
 
 
 def measured(effort: Effort, share: float) -> dict[str, Any]:
-    """Return for each training its seconds in silence, and what each way to watch adds, as a share."""
+    """Return for each training its seconds without watching, and what each way to watch adds, as a share."""
     found: dict[str, Any] = {}
     for name, (n_rows, epochs) in TRAININGS.items():
         seconds = training(n_rows, max(1, round(share * epochs)))
-        turns = []
-        for turn in range(effort.repeats + effort.thrown_away):
-            ways = WAYS if turn % 2 else WAYS[::-1]
-            turns.append({way: seconds(way) for way in ways})
-        kept = turns[effort.thrown_away :]
-        silent = np.array([turn["silent"][0] for turn in kept])
-        found[name] = {"silent, seconds": float(np.median(silent))}
-        for way in WAYS[1:]:
-            whole, watching = np.array([turn[way] for turn in kept]).T
-            added = watching / (whole - watching) if way == "gradients" else whole / silent - 1
-            found[name][way] = [float(q) for q in np.quantile(added, [0.5, 0.25, 0.75])]
+        n_turns = effort.repeats + effort.thrown_away
+        turns = np.array([[seconds(way) for way in WAYS] for _ in range(n_turns)])[effort.thrown_away :]
+        watching = turns[..., 1]
+        unwatched = turns[..., 0] - watching
+        shares = np.quantile(watching / unwatched, [0.5, 0.25, 0.75], axis=0).T
+        found[name] = {
+            "seconds": float(np.median(unwatched)),
+            **dict(zip(WAYS, shares.tolist(), strict=True)),
+        }
     return found
 
 
@@ -127,13 +138,12 @@ def main() -> None:
     found = measured(effort, asked.share)
     results = {"added": found, **conditions(effort)}
     asked.results.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"| training | silent | {' | '.join(WAYS[1:])} |\n|{' --- |' * 5}")
+    print(f"| training | without | {' | '.join(WAYS)} |\n|{' --- |' * 5}")
     for name, row in found.items():
         cells = [
-            f"{100 * m:+.2f}% ({100 * low:+.2f} to {100 * high:+.2f})"
-            for m, low, high in map(row.get, WAYS[1:])
+            f"{100 * m:+.2f}% ({100 * low:+.2f} to {100 * high:+.2f})" for m, low, high in map(row.get, WAYS)
         ]
-        print(f"| {name} | {row['silent, seconds']:.2f} s | {' | '.join(cells)} |")
+        print(f"| {name} | {row['seconds']:.2f} s | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ def test_a_short_run_measures_each_way(tmp_path, monkeypatch, capsys):
     added = json.loads(results.read_text(encoding="utf-8"))["added"]
     assert set(added) == set(progress.TRAININGS)
     for row in added.values():
-        assert set(row) == {"silent, seconds", *progress.WAYS[1:]}
-        assert row["silent, seconds"] > 0
+        assert set(row) == {"seconds", *progress.WAYS}
+        assert row["seconds"] > 0
+        assert all(0 < low <= median <= high for median, low, high in map(row.get, progress.WAYS))
     assert capsys.readouterr().out.count("%") == 2 * 3
 
 
@@ -24,6 +25,5 @@ def test_each_way_shows_where_it_says(capsys):
     seconds = progress.training(64, 2)
     for way in progress.WAYS:
         whole, watching = seconds(way)
-        assert (watching > 0) == (way == "gradients")
-        assert whole > watching
+        assert 0 < watching < whole
     assert capsys.readouterr().err == ""

@@ -353,3 +353,4 @@ def test_report_writes_a_page_with_the_scores_of_the_rows(run, homes, tmp_path, 
         assert re.search(rf">−?{abs(value):,g}0* \(", text)
     assert "Health of the network" in text
     assert "What it rests on" in text
+    assert f"{chainrule.load(homes / f'{target}.safetensors').n_members_}, of which that is the first" in text

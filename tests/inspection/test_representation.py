@@ -1,5 +1,6 @@
 """How networks and models look in a notebook: HTML that a parser reads back."""
 
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -81,6 +82,9 @@ def test_a_fitted_model_shows_its_network_below_scikit_learns_diagram(estimator)
     html = model._repr_html_()
     assert "sk-top-container" in html
     assert f"{model.network_.n_parameters:,} parameters" in html
+    assert re.search(r"\d inputs → (1 logit|2 logits), ", html)
+    n_members = getattr(model, "n_members_", 1)
+    assert (f"{n_members} members, of which this is the first" in html) == (n_members > 1)
     assert model._repr_mimebundle_()["text/html"].endswith("</table></div></div>")
     with sklearn.config_context(display="text"):
         assert "text/html" not in model._repr_mimebundle_()

@@ -38,8 +38,12 @@ def layer_rows(network: Network) -> list[tuple[str, str, str]]:
 def network_html(network: Network) -> str:
     """Return a table of a network's layers for a notebook; colours are the notebook's own."""
     rows = "".join(_line("td", row) for row in layer_rows(network))
+    inputs, logits = (
+        f"{n:,} {what}" + "s" * (n != 1)
+        for n, what in ((network.n_inputs, "input"), (network.n_logits, "logit"))
+    )
     caption = (
-        f"Network: {network.n_inputs:,} inputs → {network.n_logits:,} logits, "
+        f"Network: {inputs} → {logits}, "
         f"{network.n_parameters:,} parameters, {escape(repr(network.likelihood))}"
     )
     heads = _line("th", ("layer", "w", "parameters"))
@@ -50,9 +54,12 @@ def network_html(network: Network) -> str:
 
 
 def model_html(model: Any, diagram: str) -> str:
-    """Return scikit-learn's diagram of an estimator and, of a fitted one, its network below it."""
-    network = getattr(model, "network_", None)
-    return diagram if network is None else f"<div>{diagram}{network_html(network)}</div>"
+    """Return scikit-learn's diagram of an estimator and, of a fitted one, its (first) network below it."""
+    network, n_members = getattr(model, "network_", None), getattr(model, "n_members_", 1)
+    if network is None:
+        return diagram
+    members = f"<div>{n_members} members, of which this is the first:</div>" if n_members > 1 else ""
+    return f"<div>{diagram}{members}{network_html(network)}</div>"
 
 
 def _line(tag: str, cells: Sequence[str]) -> str:
