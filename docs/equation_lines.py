@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("architecture", "likelihoods", "optimization", "engine", "tables")
+FOLDERS = ("architecture", "likelihoods", "optimization", "engine", "tables", "estimators")
 NUMBER = re.compile(r"\bN([1-9]\d?)\b")
 MARK = re.compile(r'(?:"""|# |// )(N\d+(?:(?:, | and )N\d+)*)\b(?! to N)')
 EQUATION = re.compile(r"^\(n(\d+)\)=\n.*?^(?=\([\w-]+\)=$|#)", re.DOTALL | re.MULTILINE)

@@ -12,7 +12,7 @@ import chainrule
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 LARGEST = 150_000  # bytes of a picture
-MADE_BY_THE_BUILD = ("examples/", "../images/likelihoods/")
+MADE_BY_THE_BUILD = ("examples/", "../examples/", "../images/likelihoods/")
 PAGES = [
     path
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md"))

@@ -85,7 +85,7 @@ def checked_coverage(coverage: float, n_rows: int) -> float:
 
 
 class Error(NamedTuple):
-    """What the mean square of an error is made of: S + V / n where n members are averaged (N26).
+    """N26: what the mean square of an error is made of, S + V / n where n members are averaged.
 
     Parameters
     ----------
