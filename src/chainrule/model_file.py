@@ -141,6 +141,8 @@ def load(path: str | os.PathLike[str], *, likelihood: Likelihood | None = None) 
     >>> bool((again.predict(X) == model.predict(X)).all())
     True
     """
+    if likelihood is not None and not isinstance(likelihood, Likelihood):
+        raise InputError(f"likelihood={likelihood!r} must be an object of a subclass of Likelihood, or None.")
     description, arrays = _read(path)
     description = _with_own_likelihood(description, likelihood)
     try:

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 
 RNG = np.random.default_rng(0)
@@ -223,3 +224,36 @@ def test_a_column_of_many_categories(n_categories):
     assert model.encoder_.n_inputs < 400
     unseen = model.predict(table[:5].assign(who="nobody"))
     assert np.isfinite(unseen).all()
+
+
+# ── What has no likelihood ──
+
+
+def test_counts_that_are_not_whole_have_no_probability():
+    model = regressor(likelihood="poisson").fit(X, np.arange(len(X)) % 4)
+    y = np.zeros(len(X))
+    y[[2, 5]] = 0.5
+    with pytest.raises(InputError, match=r"not whole \(rows 2, 5, from 0\)"):
+        model.nll(X, y)
+
+
+def test_times_without_an_event_say_nothing_about_it():
+    y = np.column_stack([np.arange(1.0, len(X) + 1), np.zeros(len(X))])
+    with pytest.raises(InputError, match="y has no event"):
+        regressor(likelihood="weibull").fit(X, y)
+
+
+def test_a_likelihood_that_does_not_fit_says_what_it_takes():
+    with pytest.raises(InputError, match="two, a time and whether the event came"):
+        regressor(likelihood="weibull").fit(X, Y)
+    with pytest.raises(InputError, match="make it with n_outputs=1"):
+        regressor(likelihood=cr.likelihoods.Poisson(2)).fit(X, np.arange(len(X)) % 4)
+    with pytest.raises(InputError, match="class_weight must hold"):
+        cr.likelihoods.Categorical(3, class_weight=5)
+
+
+def test_a_class_is_no_likelihood_of_a_model_file(tmp_path):
+    model = regressor().fit(X, Y)
+    model.save(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="must be an object"):
+        cr.load(tmp_path / "model.safetensors", likelihood=cr.likelihoods.Normal)

@@ -42,6 +42,14 @@ def test_rows_without_a_score_or_a_weight_are_as_if_they_were_not_there():
     assert threshold(np.full(5, np.nan), None, 0.5) == np.inf
 
 
+@pytest.mark.parametrize("n_infinite", range(20))
+def test_a_row_that_could_not_be_worse_counts_like_any_other(n_infinite):
+    scores = np.arange(1.0, 20.0)
+    worst = np.where(np.arange(19) >= 19 - n_infinite, np.inf, scores)
+    expected = threshold(scores, None, 0.8)  # the score of rank 16
+    assert threshold(worst, None, 0.8) == (expected if n_infinite <= 19 - 16 else np.inf)
+
+
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95])
 @pytest.mark.parametrize("n_rows", [20, 57])
 def test_a_new_score_stays_below_the_threshold_as_often_as_is_promised(n_rows, coverage):

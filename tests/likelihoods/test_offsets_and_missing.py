@@ -147,15 +147,23 @@ def test_a_wrong_derivative_of_ones_own_is_found(engine):
     assert f"Wrong ({engine} engine): in ∂loss/∂s" in str(check)
 
 
-def test_a_result_of_another_shape_is_an_error():
-    class Flat(Logistic):
+@pytest.mark.parametrize(
+    "bent",
+    [
+        lambda losses, slopes: (losses, np.repeat(slopes, 2, axis=1)),
+        lambda losses, slopes: (losses, slopes[:, 0]),
+        lambda losses, slopes: (losses[:, None], slopes),
+    ],
+)
+def test_a_result_of_another_shape_is_an_error(engine, bent):
+    class Bent(Logistic):
         def loss_and_gradient(self, logits, y):
-            losses, slopes = super().loss_and_gradient(logits, y)
-            return losses, np.repeat(slopes, 2, axis=1)
+            return bent(*super().loss_and_gradient(logits, y))
 
-    network = Network(2, likelihood=Flat())
-    with pytest.raises(InputError, match="must return the losses"):
-        network.loss(np.zeros(3), np.zeros((4, 2)), np.zeros(4))
+    network = Network(2, likelihood=Bent())
+    for call in (network.loss, network.loss_and_gradient):
+        with pytest.raises(InputError, match="must return the losses"):
+            call(np.zeros(3), np.zeros((4, 2)), np.zeros(4), engine=engine)
 
 
 def test_what_has_no_distribution_says_so():

@@ -130,7 +130,7 @@ class ReferenceEngine:
         """Return the rows' losses and their derivatives by the logits and, behind them, by the scales."""
         moved = logits if offset is None else logits + offset
         z = self.likelihood.extended(moved, self.architecture.scales(theta))
-        return self.likelihood.loss_and_gradient(z, y)
+        return losses_and_slopes(self.likelihood, z, y)
 
     @np.errstate(over="ignore", invalid="ignore")  # as above
     def _step(
@@ -175,6 +175,17 @@ class ReferenceEngine:
 
 def _dense(X: Table) -> Array:
     return X if isinstance(X, np.ndarray) else X.toarray()
+
+
+def losses_and_slopes(likelihood: Likelihood, z: Array, y: NDArray[Any]) -> tuple[Array, Array]:
+    """Return the rows' losses and their derivatives by z; those of one's own may err in shape."""
+    losses, slopes = likelihood.loss_and_gradient(z, y)
+    if np.shape(losses) != (len(z),) or np.shape(slopes) != z.shape:
+        raise InputError(
+            f"loss_and_gradient of {likelihood!r} must return the losses ({len(z)},) and the derivatives "
+            f"{z.shape}, not {np.shape(losses)} and {np.shape(slopes)}."
+        )
+    return losses, slopes
 
 
 def mean_of_rows(row_losses: Array, sample_weight: Array | None) -> float:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.native import NativeEngine, arrays_of
 from chainrule.engine.protocol import CALL_SECONDS, Array, Descent, Table, batches
-from chainrule.engine.reference import mean_of_rows
-from chainrule.errors import InputError
+from chainrule.engine.reference import losses_and_slopes, mean_of_rows
 from chainrule.optimization import Penalty
 
 
@@ -137,10 +136,4 @@ class SplitEngine(NativeEngine):
         """Return the losses of rows and their slopes, by the logits and the learned scales."""
         moved = logits if offset is None else logits + offset
         z = self._likelihood.extended(moved, self._architecture.scales(theta))
-        losses, slopes = self._likelihood.loss_and_gradient(z, y)
-        if np.shape(losses) != (len(z),) or np.shape(slopes) != z.shape:
-            raise InputError(
-                f"loss_and_gradient of {self._likelihood!r} must return the losses ({len(z)},) and the "
-                f"derivatives {z.shape}, not {np.shape(losses)} and {np.shape(slopes)}."
-            )
-        return losses, slopes
+        return losses_and_slopes(self._likelihood, z, y)

@@ -33,7 +33,8 @@ def threshold(scores: Array, weight: Array | None, coverage: float) -> float:
     Parameters
     ----------
     scores : (n_rows,)
-        How badly the model did on each row; NaN where there is nothing to be compared with.
+        How badly the model did on each row, infinite where it could not be worse; NaN where there is nothing
+        to be compared with.
     weight : (n_rows,) or None
         Weights ≥ 0.
     coverage : float
@@ -57,7 +58,7 @@ def threshold(scores: Array, weight: Array | None, coverage: float) -> float:
     18.0
     """
     counts = np.ones(len(scores)) if weight is None else weight.astype(np.float64)
-    there = np.isfinite(scores) & (counts > 0)
+    there = ~np.isnan(scores) & (counts > 0)
     scores, counts = scores[there], counts[there]
     if not len(scores):
         return math.inf

@@ -97,7 +97,19 @@ def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihoo
         else:
             return LIKELIHOODS[asked](n_columns)  # type: ignore[call-arg]  # the others take n_outputs
     if asked.n_columns != n_columns:
-        raise InputError(f"{asked!r} does not fit y, which has {n_columns} columns.")
+        raise InputError(
+            f"{asked!r} does not fit y, which has {n_columns} column{'s' * (n_columns != 1)}: it takes "
+            + (
+                "two, a time and whether the event came then (1) or the time is censored (0)."
+                if is_censored(asked)
+                else f"{asked.n_columns}; make it with n_outputs={n_columns}."
+            )
+        )
+    if is_censored(asked) and not (columns[:, 1] > 0).any():
+        raise InputError(
+            "y has no event: every time is censored, so the longer the predicted time, the better it fits. "
+            "Give rows whose second column is 1."
+        )
     return asked
 
 

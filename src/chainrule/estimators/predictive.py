@@ -174,12 +174,13 @@ def conformal_interval(
     ends = kept.interval(coverage).reshape(*wide.shape, 2) + np.array([-half, half])
     width = np.maximum(ends[..., 1] - ends[..., 0], np.finfo(np.float64).tiny)
     scores = np.maximum(ends[..., 0] - wide, wide - ends[..., 1]) / width
-    n_there = int(np.isfinite(scores).sum(axis=0).min())
+    n_there = int((~np.isnan(scores)).sum(axis=0).min())
     checked_coverage(coverage, n_there)
     stretch = np.array([max(threshold(column, weight, coverage), -0.5) for column in scores.T])
     found = new.interval(coverage)
     lower, upper = found[..., 0] - half, found[..., 1] + half
-    more = (upper - lower) * (stretch[0] if lower.ndim == 1 else stretch)
+    tiny = np.finfo(np.float64).tiny  # an infinite stretch of no width is infinite
+    more = np.maximum(upper - lower, tiny) * (stretch[0] if lower.ndim == 1 else stretch)
     lower, upper = lower - more, upper + more
     if new.discrete:
         lower, upper = np.ceil(lower - 1e-9), np.floor(upper + 1e-9)
@@ -251,6 +252,12 @@ def row_nll(distribution: Distribution, y: Wide, *, censored: bool = False) -> W
         time, event = y.T
         return -np.where(event > 0, distribution.log_density(time), distribution.log_survival(time))
     there = np.isfinite(y)
+    parts = np.flatnonzero((there & (y != np.floor(y))).any(axis=1)) if distribution.discrete else ()
+    if len(parts):
+        raise InputError(
+            f"y has numbers that are not whole (rows {', '.join(map(str, parts[:5]))}, from 0), which "
+            "a distribution of counts gives no probability: round them, or leave these rows out."
+        )
     filled = np.where(there, y, distribution.mean.reshape(y.shape))
     logs = distribution.log_density(filled.reshape(distribution.shape)).reshape(y.shape)
     return -np.where(there, logs, 0).sum(axis=1)

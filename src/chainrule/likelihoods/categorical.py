@@ -1,5 +1,6 @@
 """N7: one of C classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -54,7 +55,8 @@ class Categorical(Likelihood):
         require_smoothing(self, self.label_smoothing)
         if self.class_weight is None:
             return
-        weights = list(self.class_weight)
+        given = self.class_weight
+        weights = list(given) if isinstance(given, Sequence | np.ndarray) else []
         if len(weights) != self.n_classes or not all(is_number(w) and w > 0 for w in weights):
             raise InputError(f"{self!r}: class_weight must hold a finite number above 0 for each class.")
         object.__setattr__(self, "class_weight", tuple(float(w) for w in weights))
