@@ -465,7 +465,7 @@ WRONG = [
     ("ordinal", "number", "likelihood='ordinal' is for classes: use TabularClassifier"),
     (Ordinal(3), "number", "is for classes"),
     ("gamma", "negative", "finite numbers > 0"),
-    ("weibull", "number", "does not fit y, which has 1 columns"),
+    ("weibull", "number", "does not fit y, which has 1 column: it takes two"),
     ("weibull", "no event", "two columns: a time > 0, and 1 for an event"),
     ("tweedie", "negative", "needs finite numbers ≥ 0"),
     ("ordinal", "text", "needs the order of the classes ['high', 'low']"),

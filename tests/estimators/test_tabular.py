@@ -223,7 +223,7 @@ def test_likelihoods_by_name_and_as_objects(homes, target, likelihood, expected)
 WRONG_LIKELIHOODS = [
     ("number", "bernoulli", "likelihood='bernoulli' is for classes: use TabularClassifier"),
     ("number", Categorical(3), "is for classes"),
-    ("numbers", Normal(3), "does not fit y, which has 2 columns."),
+    ("numbers", Normal(3), "does not fit y, which has 2 columns: it takes 3; make it with n_outputs=2."),
     ("number", "poisson", "Poisson(n_outputs=1) needs counts"),
     ("number", "gauss", "'gauss'"),
     ("text", "normal", "likelihood='normal' does not fit a target with the classes ['no', 'yes']"),
