@@ -10,9 +10,9 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -44,10 +44,15 @@ class Results:
         with self.path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
+    def of(self, jobs: Sequence[Job]) -> list[dict[str, str]]:
+        """Return the rows of these jobs."""
+        wanted = {_key(asdict(job)) for job in jobs}
+        return [row for row in self.rows() if _key(row) in wanted]
+
     def missing(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that have no row yet."""
-        done = {tuple(row[key] for key in asdict(jobs[0])) for row in self.rows()} if jobs else set()
-        return [job for job in jobs if tuple(map(str, asdict(job).values())) not in done]
+        done = {_key(row) for row in self.rows()}
+        return [job for job in jobs if _key(asdict(job)) not in done]
 
     def add(self, row: dict[str, object]) -> None:
         """Append a row."""
@@ -58,6 +63,11 @@ class Results:
             if new:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def _key(job: Mapping[str, object]) -> tuple[str, ...]:
+    """Return what tells a job, or the job of a row, from others."""
+    return tuple(str(job[field.name]) for field in fields(Job))
 
 
 def main() -> int:
@@ -73,22 +83,26 @@ def main() -> int:
         for model in arguments.models
     ]
     results = Results(arguments.results or RESULTS / f"accuracy-{rows_name}.csv")
-    failed = 0
-    if not arguments.table:
-        for row in finished(results.missing(jobs), arguments.shared, arguments.jobs):
-            failed += "failure" in row
-            if "failure" in row:
-                print(f"{row['model']} on {row['dataset']}: {row['failure']}", file=sys.stderr, flush=True)
-            else:
-                results.add(row)
-                print(accuracy_report.line(row), file=sys.stderr, flush=True)
-    wanted = {tuple(map(str, asdict(job).values())) for job in jobs}
-    rows = [row for row in results.rows() if tuple(row[key] for key in asdict(jobs[0])) in wanted]
+    failed = 0 if arguments.table else run_missing(results, jobs, arguments.shared, arguments.jobs)
+    rows = results.of(jobs)
     # peers have seen the test rows of seed 0 alone
     print(accuracy_report.tables(rows, peers if rows_name == "test" else [], arguments.models))
     if arguments.figure:
         accuracy_report.draw(rows, peers, arguments.figure)
     return 1 if failed else 0
+
+
+def run_missing(results: Results, jobs: Sequence[Job], shared: Path, n_processes: int) -> int:
+    """Run the jobs that have no result, and append theirs; return how many failed."""
+    failed = 0
+    for row in finished(results.missing(jobs), shared, n_processes):
+        failed += "failure" in row
+        if "failure" in row:
+            print(f"{row['model']} on {row['dataset']}: {row['failure']}", file=sys.stderr, flush=True)
+        else:
+            results.add(row)
+            print(accuracy_report.line(row), file=sys.stderr, flush=True)
+    return failed
 
 
 def finished(jobs: Sequence[Job], shared: Path, n_processes: int) -> Iterator[dict[str, object]]:

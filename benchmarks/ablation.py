@@ -1,0 +1,203 @@
+"""What each ingredient of the recipe gives: ``python benchmarks/ablation.py``.
+
+A variant is a preset of the Tabular estimators with one ingredient taken out. All are fitted and scored on
+rows of the training part (as by ``accuracy.py --inner``), with the same seeds on the same rows as the preset,
+and are compared with it pair by pair. Results are appended to a CSV file, as there.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+from scipy import stats
+
+from accuracy import RESULTS, Results, run_missing
+from accuracy_report import SMALL, Row, figures_of, seconds_per_thousand
+from accuracy_runs import Estimator, Job, Task, chainrule_of, read_peers
+from chainrule.estimators import ensemble, members, recipe
+from chainrule.estimators.recipe import Portfolio, Preset
+from chainrule.optimization import Constant
+from measuring import ROOT
+from speed_report import markdown
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A preset with one ingredient taken out; called with task and seed it returns an unfitted estimator.
+
+    Parameters
+    ----------
+    ingredient : str
+        What was taken out, and what stands in its place.
+    preset : {"fast", "default", "best"}
+        Which preset it is otherwise.
+    change : callable
+        From the portfolio to that of the variant.
+    prepare : callable, default nothing
+        Changes what the recipe does not say; each fit has a process of its own.
+    """
+
+    ingredient: str
+    preset: Preset
+    change: Callable[[Portfolio], Portfolio] = lambda portfolio: portfolio
+    prepare: Callable[[], object] = lambda: None
+
+    def __call__(self, task: Task, seed: int) -> Estimator:
+        """Return the estimator, and make this process fit it so."""
+        few, many = recipe.PORTFOLIOS[self.preset]
+        recipe.PORTFOLIOS[self.preset] = (self.change(few), self.change(many))
+        self.prepare()
+        return chainrule_of(task, seed, self.preset)
+
+
+def each(**settings: Any) -> Callable[[Portfolio], Portfolio]:
+    """Return the change that gives these settings to all kinds of a portfolio."""
+    return lambda portfolio: tuple(replace(kind, **settings) for kind in portfolio)
+
+
+def only(number: int) -> Callable[[Portfolio], Portfolio]:
+    """Return the change that makes all members of one kind."""
+    return lambda portfolio: (
+        replace(portfolio[number], n_members=sum(kind.n_members for kind in portfolio)),
+    )
+
+
+def one_member(portfolio: Portfolio) -> Portfolio:
+    """Return the first kind alone, with one member."""
+    return (replace(portfolio[0], n_members=1),)
+
+
+def weigh_alike() -> None:
+    """Give all members the same weight."""
+    patch.object(members.Plan, "weighted", lambda _, trained: list(trained)).start()
+
+
+def keep_the_rate() -> None:
+    """Let the learning rate be the same from the first step to the last."""
+    patch.object(ensemble, "OneCycle", Constant).start()
+
+
+# The names in the results file → the variants. Those of "fast" are about single networks, those of "default"
+# about the ensemble.
+VARIANTS: Mapping[str, Variant] = {
+    "fast_no_ramps": Variant("ramps: none in any member", "fast", only(1)),
+    "fast_all_ramps": Variant("members without ramps: ramps in all", "fast", only(0)),
+    "fast_no_scale": Variant("scale of the inputs (N27): none", "fast", each(input_scale=0.0)),
+    "fast_no_smoothing": Variant("label smoothing: none", "fast", each(label_smoothing=0.0)),
+    "fast_no_dropout": Variant("dropout: none", "fast", each(dropout=0.0)),
+    "fast_no_decay": Variant("weight decay: none", "fast", each(weight_decay=0.0)),
+    "fast_no_clipping": Variant("clipping of the gradient: none", "fast", each(clip_norm=1e9)),
+    "fast_beta_2": Variant("β₂ = 0.95: 0.999", "fast", each(beta_2=0.999)),
+    "fast_relu": Variant("SiLU: ReLU", "fast", each(activation="relu")),
+    "fast_constant_rate": Variant("one-cycle schedule: a constant rate", "fast", prepare=keep_the_rate),
+    "fast_alike": Variant("greedy weights: all alike", "fast", prepare=weigh_alike),
+    "default_one_member": Variant("ensemble: one network with ramps", "default", one_member),
+    "default_no_ramps": Variant("ramps: none in any member", "default", only(1)),
+    "default_all_ramps": Variant("members without ramps: ramps in all", "default", only(0)),
+    "default_alike": Variant("greedy weights: all alike", "default", prepare=weigh_alike),
+}
+
+
+def __getattr__(name: str) -> Variant:
+    """Return a variant: so is it named as MODULE:FUNCTION."""
+    if name in VARIANTS:
+        return VARIANTS[name]
+    raise AttributeError(f"no variant {name!r}: there are {', '.join(VARIANTS)}")
+
+
+def main() -> int:
+    """Run what is missing, print the table, and return the exit code: 1 where a fit failed."""
+    arguments = parsed_arguments()
+    variants = {f"{Path(__file__).stem}:{name}": VARIANTS[name] for name in arguments.variants}
+    sets = arguments.sets or sorted({row["dataset"] for row in read_peers(arguments.shared)})
+    models = [*dict.fromkeys(variant.preset for variant in variants.values()), *variants]
+    jobs = [
+        Job(dataset, model, seed, "inner", arguments.max_rows)
+        for seed in arguments.seeds
+        for model in models
+        for dataset in sets
+    ]
+    results = Results(arguments.results)
+    failed = 0 if arguments.table else run_missing(results, jobs, arguments.shared, arguments.jobs)
+    rows = results.of(jobs)
+    print(table(rows, variants))
+    return 1 if failed else 0
+
+
+def table(rows: Sequence[Row], variants: Mapping[str, Variant]) -> str:
+    """Return the table: what becomes of error, log-loss and CPU seconds without each ingredient."""
+    body = []
+    for name, variant in variants.items():
+        error = compared(rows, name, variant.preset, "error", SMALL)
+        log_loss = compared(rows, name, variant.preset, "log_loss", 0.0)
+        seconds = seconds_per_thousand(rows, name) / seconds_per_thousand(rows, variant.preset)
+        if error.n_sets:
+            body.append(
+                [
+                    variant.preset,
+                    variant.ingredient,
+                    f"{error.mean:.3f} ({error.low:.3f} to {error.high:.3f})",
+                    f"{error.n_worse} of {error.n_sets}",
+                    f"{log_loss.mean:.3f}",
+                    f"{seconds:.2f}",
+                ]
+            )
+    head = ["preset", "ingredient: in its place", "error ×", "sets worse", "log-loss ×", "CPU ×"]
+    return markdown(head, body)
+
+
+class Ratio(NamedTuple):
+    """A geometric mean over sets of ratios, its 95% interval, on how many of the sets it is above 1."""
+
+    mean: float
+    low: float
+    high: float
+    n_worse: int
+    n_sets: int
+
+
+def compared(rows: Sequence[Row], model: str, other: str, quantity: str, add: float) -> Ratio:
+    """Return the ratio of a quantity of two models.
+
+    Of each set the mean over the seeds counts once: another choice would be one of other sets.
+    """
+    ours, theirs = figures_of(rows, model, quantity), figures_of(rows, other, quantity)
+    of_set: dict[str, list[float]] = {}
+    for dataset, seed in sorted(ours.keys() & theirs.keys()):
+        log = np.log((ours[dataset, seed] + add) / (theirs[dataset, seed] + add))
+        of_set.setdefault(dataset, []).append(float(log))
+    if not of_set:
+        return Ratio(np.nan, np.nan, np.nan, 0, 0)
+    logs = np.array([np.mean(values) for values in of_set.values()])
+    mean = logs.mean()
+    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs) if len(logs) > 1 else np.nan
+    low, middle, high = np.exp([mean - half, mean, mean + half]).tolist()
+    return Ratio(middle, low, high, int((logs > 0).sum()), len(logs))
+
+
+def parsed_arguments() -> argparse.Namespace:
+    """Return the arguments, checked."""
+    parser = argparse.ArgumentParser(description="What each ingredient of the recipe gives.")
+    parser.add_argument(
+        "--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME"
+    )
+    parser.add_argument("--sets", nargs="+", help="names of data sets (default: those of the peers)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument("--max-rows", type=int, default=10_000, help="training rows at most")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default: 1)")
+    parser.add_argument("--results", type=Path, default=RESULTS / "ablation.csv", help="rows are appended")
+    parser.add_argument("--table", action="store_true", help="run nothing, print the table")
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="data and protocol")
+    arguments = parser.parse_args()
+    if not (arguments.shared / "accuracy" / "protocol.py").is_file():
+        parser.error(f"--shared {arguments.shared}: it has no accuracy/protocol.py")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())
