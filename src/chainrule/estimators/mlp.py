@@ -12,10 +12,10 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from chainrule.errors import InputError
 from chainrule.estimators.choice import factors_of_classes
 from chainrule.estimators.mlp_base import MultilayerPerceptron, is_stochastic
-from chainrule.estimators.mlp_predictive import PredictiveNumbers
+from chainrule.estimators.mlp_predictive import PredictiveClasses, PredictiveNumbers
+from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import Classes
 from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal
-from chainrule.likelihoods.distributions import ClassDistribution, Distribution
 from chainrule.optimization import Schedule
 
 Array = NDArray[np.floating[Any]]
@@ -46,7 +46,7 @@ def suits(likelihood: Likelihood, target: Classes) -> bool:
     return not target.multilabel and getattr(likelihood, "n_classes", None) == n
 
 
-class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
+class MLPClassifier(PredictiveClasses, ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
     """A multi-layer perceptron for classes, with the interface of scikit-learn's MLPClassifier.
 
     The parameters up to ``max_fun`` are scikit-learn's, and with one ``random_state`` the training takes the
@@ -297,12 +297,15 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
     ) -> Self:
         """Go through the rows once more, from the θ and the moments that are there.
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight, offset, exposure
             As for `fit`.
         classes : array_like, (n_classes,), optional
             All the classes that will ever come; needed in the first call.
@@ -313,32 +316,34 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         """
         if "target_" not in vars(self) and classes is None:
             raise InputError("classes must be passed on the first call to partial_fit.")
-        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        moved = Moved.read(offset, exposure)
+        return self._fit(X, y, sample_weight, moved, incremental=True, classes=classes)
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Return the likeliest class of each row (n_rows,), or the labels (n_rows, n_labels) of 0 and 1."""
-        probabilities = self.predict_proba(X)
+        probabilities = self.predict_proba(X, offset=offset, exposure=exposure)
         return self.target_.decode(probabilities)
 
-    def predict_proba(self, X: ArrayLike) -> Array:
+    def predict_proba(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
         """Return the probability of each class, in the order of ``classes_``: (n_rows, n_classes)."""
-        logits = self._checked_logits(X)
+        logits = self._checked_logits(X, offset, exposure)
         if len(self.classes_) == 1 and not self.target_.multilabel:
             return np.ones_like(logits)  # the only class there is
         return self.target_.probabilities(self._mean(logits))
 
-    def predict_log_proba(self, X: ArrayLike) -> Array:
+    def predict_log_proba(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
         """Return the logarithms of the probabilities, from the logits: exact where these have run to 0."""
         likelihood = self.network_.likelihood if "network_" in vars(self) else None
         if not isinstance(likelihood, Bernoulli | Categorical) or len(self.classes_) == 1:
             with np.errstate(divide="ignore"):  # log 0 = −inf
-                return np.log(self.predict_proba(X))
-        return self.target_.log_probabilities(likelihood, self._checked_logits(X))
-
-    def _distribution(self, logits: Array) -> Distribution:
-        if len(self.classes_) == 1 and not self.target_.multilabel:
-            return ClassDistribution(np.ones((len(logits), 1)))  # the only class there is
-        return super()._distribution(logits)
+                return np.log(self.predict_proba(X, offset=offset, exposure=exposure))
+        return self.target_.log_probabilities(likelihood, self._checked_logits(X, offset, exposure))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -346,7 +351,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return tags
 
 
-class MLPRegressor(RegressorMixin, PredictiveNumbers, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
+class MLPRegressor(PredictiveNumbers, RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]  # scikit-learn ships no types
     """A multi-layer perceptron for numbers, with the interface of scikit-learn's MLPRegressor.
 
     The target is learnt as it stands: scale it when its standard deviation is far from 1.
@@ -447,22 +452,35 @@ class MLPRegressor(RegressorMixin, PredictiveNumbers, MultilayerPerceptron):  # 
         return y
 
     @available_if(is_stochastic)  # type: ignore[untyped-decorator]  # scikit-learn ships no types
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> Self:
         """Go through the rows once more, from the θ and the moments that are there.
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight, offset, exposure
             As for `fit`.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, Moved.read(offset, exposure), incremental=True)
 
-    def predict(self, X: ArrayLike) -> Array:
-        """Return ŷ = E[y given x] of each row: (n_rows,), or (n_rows, n_outputs) for several outputs."""
-        logits = self._checked_logits(X)
+    def predict(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
+        """Return ŷ = E[y given x] of each row: (n_rows,), or (n_rows, n_outputs) for several outputs.
+
+        ``offset`` and ``exposure`` are as in `fit`; without an exposure it is the mean for an exposure of 1.
+        """
+        logits = self._checked_logits(X, offset, exposure)
         mean = self._mean(logits)
         return mean[:, 0] if mean.shape[1] == 1 else mean

@@ -21,6 +21,7 @@ from chainrule.errors import DivergenceError, InputError
 from chainrule.estimators.mlp_predictive import Predictive
 from chainrule.estimators.mlp_solvers import STOCHASTIC, Solvers
 from chainrule.estimators.mlp_watch import Validation
+from chainrule.estimators.moved import Moved
 from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 from chainrule.optimization import Schedule
@@ -187,6 +188,8 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         sample_weight: ArrayLike | None = None,
         *,
         eval_set: Any = None,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
     ) -> Self:
         """Fit the network to rows and their targets.
 
@@ -202,7 +205,13 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         eval_set : tuple (X, y) or (X, y, sample_weight), optional
             Rows that are looked at after each epoch and not learned from: their loss goes to
             ``validation_loss_curve_``, their score to ``validation_scores_``. With ``early_stopping`` they
-            take the place of the rows that are otherwise set aside. A list of one such tuple will do too.
+            take the place of the rows that are otherwise set aside. Where the fit has an offset or an
+            exposure, that of these rows is one more entry at the end. A list of one such tuple will do too.
+        offset : array_like, (n_rows,) or (n_rows, n_outputs), optional
+            What is added to the logits: to the location, or to the log of the mean. Predictions take it too.
+        exposure : array_like, (n_rows,), optional
+            How much each row had to count in: times, people, kilometres; above 0. The mean of y is the
+            exposure times a rate, and its log is an offset. For losses whose link is the log.
 
         Returns
         -------
@@ -215,7 +224,8 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         DivergenceError
             When the loss stops being finite. There is then no θ, as before the first fit.
         """
-        return self._fit(X, y, sample_weight, incremental=False, eval_set=eval_set)
+        moved = Moved.read(offset, exposure)
+        return self._fit(X, y, sample_weight, moved, incremental=False, eval_set=eval_set)
 
     def _read(self, X: Any, y: Any, known: bool) -> tuple[Any, NDArray[Any]]:
         """Return X and y checked as scikit-learn checks them; X is dense or CSR."""
@@ -258,11 +268,12 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
 
     def _prepare(
         self,
-        likelihood: Likelihood,
+        network: Network,
         X: Any,
         y: NDArray[Any],
         sample_weight: Array | None,
         factors: list[NDArray[np.float64]],
+        moved: Moved,
     ) -> Data:
         """Return the rows as the engine takes them; a row's weight has the factors of its classes in it."""
         encoded, weight = self._encode(y), sample_weight
@@ -272,8 +283,9 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
                 weight *= factor[column].astype(X.dtype)
             if not weight.any():
                 raise InputError("class_weight leaves no row with a weight above 0: at least one must count.")
-        target = likelihood.prepare(encoded, X.shape[0])
-        return Data(X, np.ascontiguousarray(target, dtype=X.dtype), weight)
+        target = network.likelihood.prepare(encoded, X.shape[0])
+        offset = moved.logits(network, None, X.shape[0], X.dtype)
+        return Data(X, np.ascontiguousarray(target, dtype=X.dtype), weight, offset)
 
     def _checked_weight(self, sample_weight: Any, X: Any) -> Array | None:
         if sample_weight is None:
@@ -288,6 +300,7 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         X: Any,
         y: Any,
         sample_weight: Any,
+        moved: Moved,
         *,
         incremental: bool,
         classes: ArrayLike | None = None,
@@ -300,8 +313,8 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         sample_weight = self._checked_weight(sample_weight, X)
         likelihood = self._learn_target(y, goes_on, incremental, classes)
         factors = self._learn_class_weights(y, sample_weight, incremental)
-        data = self._prepare(likelihood, X, y, sample_weight, factors)
         network = Network(X.shape[1], self._hidden_layers(), likelihood=likelihood)
+        data = self._prepare(network, X, y, sample_weight, factors, moved)
         rng = check_random_state(self.random_state)
         if not goes_on:
             self._start(network, self._drawn(network, rng, X.dtype))
@@ -314,7 +327,7 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
             )
         rows, validation = np.arange(len(y)), None
         if eval_set is not None:
-            validation = self._read_eval_set(eval_set, factors)
+            validation = self._read_eval_set(eval_set, factors, moved)
         elif self.early_stopping and self.solver in STOCHASTIC:
             rows, held_out = self._split(data.y, rng)
             kept = None if sample_weight is None else sample_weight[held_out]
@@ -385,13 +398,13 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
     def _given(self, network: Network, dtype: np.dtype[Any]) -> Array:
         """Return θ from ``coefs_`` and ``intercepts_`` that were set before the first fit."""
         theta = network.initial_parameters(dtype="float64")
-        for name, places in zip(
+        for name, of_layers in zip(
             ("coefs_", "intercepts_"), zip(*network.unpack(theta), strict=True), strict=True
         ):
-            given = vars(self).get(name, [])
+            given, places = vars(self).get(name, []), [place.T for place in of_layers if place is not None]
             if len(given) != len(places):
                 raise InputError(f"{name} must have an array for each of the {len(places)} layers.")
-            LayerArrays([place.T for place in places])[:] = given
+            LayerArrays(places)[:] = given
         return theta.astype(dtype)
 
     def _start(self, network: Network, theta: Array) -> None:
@@ -427,13 +440,18 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
             )
         return kept, held_out
 
-    def _read_eval_set(self, eval_set: Any, factors: list[NDArray[np.float64]]) -> Validation:
+    def _read_eval_set(self, eval_set: Any, factors: list[NDArray[np.float64]], moved: Moved) -> Validation:
         given = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
-        if not isinstance(given, tuple) or len(given) not in {2, 3}:
-            raise InputError("eval_set must be a tuple (X, y) or (X, y, sample_weight), or a list of one.")
+        beside = 0 if moved.what is None else 1
+        if not isinstance(given, tuple) or len(given) - beside not in {2, 3}:
+            last = f", {moved.what}" * beside
+            raise InputError(
+                f"eval_set must be a tuple (X, y{last}) or (X, y, sample_weight{last}), or a list of one."
+            )
         X, y = self._read(given[0], given[1], known=True)
-        sample_weight = self._checked_weight(given[2] if len(given) == 3 else None, X)
-        data = self._prepare(self.network_.likelihood, X, y, sample_weight, factors)
+        sample_weight = self._checked_weight(given[2] if len(given) - beside == 3 else None, X)
+        its = moved.alike(given[-1])
+        data = self._prepare(self.network_, X, y, sample_weight, factors, its)
         return Validation(data, y, sample_weight, self.scoring)
 
     # ── Predicting ──
@@ -470,12 +488,14 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         """Return ŷ of each row of logits."""
         return self.network_.likelihood.mean(logits, self.network_.scales(self.theta_))
 
-    def _checked_logits(self, X: ArrayLike) -> Array:
+    def _checked_logits(self, X: ArrayLike, offset: ArrayLike | None, exposure: ArrayLike | None) -> Array:
+        """Return the logits of rows, with what is added to them."""
         check_is_fitted(self, "theta_")
-        rows = validate_data(
-            self, X, accept_sparse=["csr", "csc"], dtype=self.theta_.dtype, order="C", reset=False
-        )
-        return self._logits(by_rows(rows))
+        dtype = self.theta_.dtype
+        rows = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtype, order="C", reset=False)
+        added = Moved.read(offset, exposure).logits(self.network_, None, rows.shape[0], dtype)
+        logits = self._logits(by_rows(rows))
+        return logits if added is None else logits + added
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

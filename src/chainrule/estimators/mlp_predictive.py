@@ -11,13 +11,17 @@ from chainrule.estimators.base import NetworkEstimator
 from chainrule.estimators.calibration import Error
 from chainrule.estimators.predictive import (
     KeptAside,
+    concordance,
     dispersed,
     has_measured_dispersion,
+    is_censored,
     kept_interval,
     mean_nll,
     unit_variance,
 )
-from chainrule.likelihoods.distributions import Distribution
+from chainrule.estimators.targets import Classes
+from chainrule.likelihoods.distributions import ClassDistribution, Distribution
+from chainrule.network import checked_weight
 from chainrule.training.batches import Data
 
 Array = NDArray[np.floating[Any]]
@@ -27,15 +31,20 @@ class Predictive(NetworkEstimator):
     """What both share; the regressor has intervals too."""
 
     # what the estimator has itself
-    _checked_logits: Callable[[ArrayLike], Array]
+    _checked_logits: Callable[[ArrayLike, ArrayLike | None, ArrayLike | None], Array]
     _encode: Callable[[NDArray[Any]], NDArray[Any]]
+    predict: Callable[..., NDArray[Any]]
 
-    def predict_distribution(self, X: ArrayLike) -> Distribution:
+    def predict_distribution(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Distribution:
         """Return the distribution of y in each row.
 
         Parameters
         ----------
         X : array_like or sparse matrix, (n_rows, n_features)
+            As in `fit`.
+        offset, exposure : array_like, (n_rows,), optional
             As in `fit`.
 
         Returns
@@ -56,27 +65,68 @@ class Predictive(NetworkEstimator):
         >>> bool(model.predict_distribution([[0.9]]).pmf(0)[0] < 0.02)
         True
         """
-        return self._distribution(self._checked_logits(X).astype(np.float64))
+        return self._distribution(self._checked_logits(X, offset, exposure).astype(np.float64))
 
     def _distribution(self, logits: Array) -> Distribution:
         """Return the distribution of y by logits in float64."""
         return self.network_.likelihood.distribution(logits, self.network_.scales(self.theta_))
 
-    def nll(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def nll(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
         """Return the mean of −log p(y) over rows: what proper scoring compares models by, less is better.
 
         Nothing is left out of it, and outputs are added up. Of a censored time it is −log P(T > time).
 
         Parameters
         ----------
-        X, y
+        X, y, offset, exposure
             As in `fit`; rows that the fit has not seen.
         sample_weight : array_like, (n_rows,), optional
             Weights ≥ 0 of the mean.
         """
-        distribution, likelihood = self.predict_distribution(X), self.network_.likelihood
+        distribution = self.predict_distribution(X, offset=offset, exposure=exposure)
+        likelihood = self.network_.likelihood
         target = likelihood.prepare(self._encode(np.asarray(y))).astype(np.float64)
         return mean_nll(likelihood, distribution, target, sample_weight)
+
+
+class PredictiveClasses(Predictive):
+    """The classifier's."""
+
+    target_: Classes
+
+    def _distribution(self, logits: Array) -> Distribution:
+        if len(self.target_.labels) == 1 and not self.target_.multilabel:
+            return ClassDistribution(np.ones((len(logits), 1)))  # the only class there is
+        return super()._distribution(logits)
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
+        """Return the accuracy, of several labels the share of rows in which all are right.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            As in `fit`.
+        """
+        from sklearn.metrics import accuracy_score  # noqa: PLC0415 (not light, and many a model is not scored)
+
+        predicted = self.predict(X, offset=offset, exposure=exposure)
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
 
 class PredictiveNumbers(Predictive):
@@ -94,6 +144,7 @@ class PredictiveNumbers(Predictive):
         if rows is None or (held_out is None and not measured):
             return
         logits = self._logits(rows.X).astype(np.float64)
+        logits += 0 if rows.offset is None else rows.offset
         y = rows.y.astype(np.float64)
         if measured:
             mean = likelihood.mean(logits)
@@ -114,7 +165,14 @@ class PredictiveNumbers(Predictive):
         likelihood = self.network_.likelihood
         return dispersed(likelihood, likelihood.mean(logits), self.dispersion_)
 
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> NDArray[np.float64]:
+    def predict_interval(
+        self,
+        X: ArrayLike,
+        coverage: float = 0.9,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
         """Return an interval for y in each row that holds it with at least the probability ``coverage``.
 
         The central interval of the predictive distribution, stretched or shrunk by what it takes on the rows
@@ -126,6 +184,8 @@ class PredictiveNumbers(Predictive):
             As in `fit`.
         coverage : float, default 0.9
             c, above 0 and below 1. It takes c / (1 − c) rows kept aside: 9 for 0.9, 19 for 0.95.
+        offset, exposure : array_like, (n_rows,), optional
+            As in `fit`.
 
         Returns
         -------
@@ -150,8 +210,36 @@ class PredictiveNumbers(Predictive):
         >>> bool(0.75 < np.mean((lower <= y[2000:]) & (y[2000:] <= upper)) < 0.85)
         True
         """
-        logits = self._checked_logits(X).astype(np.float64)
+        logits = self._checked_logits(X, offset, exposure).astype(np.float64)
         return kept_interval(self.network_.likelihood, self._distribution, logits, self.kept_aside_, coverage)
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+    ) -> float:
+        """Return R² of the mean, for several outputs their average; for censored times Harrell's C.
+
+        C is the share of pairs, among those of which it is known whose event came first, that the predicted
+        times put in the right order.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            As in `fit`.
+        """
+        predicted = self.predict(X, offset=offset, exposure=exposure)
+        if not is_censored(self.network_.likelihood):
+            from sklearn.metrics import r2_score  # noqa: PLC0415 (as above)
+
+            return float(r2_score(y, predicted, sample_weight=sample_weight))
+        target = self.network_.likelihood.prepare(y, len(predicted)).astype(np.float64)
+        weight = checked_weight(sample_weight, len(target), np.dtype(np.float64))
+        return concordance(target[:, 0], target[:, 1], predicted, weight)
 
     def _check_restored(self) -> None:
         super()._check_restored()

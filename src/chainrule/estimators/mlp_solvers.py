@@ -123,7 +123,9 @@ class Solvers(NetworkEstimator):
 
         def loss_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             point = theta.astype(dtype, copy=False)
-            loss, gradient = watch.engine.loss_and_gradient(point, *data[:3], penalty, None)
+            loss, gradient = watch.engine.loss_and_gradient(
+                point, data.X, data.y, data.weight, penalty, None, offset=data.offset
+            )
             return loss, gradient.astype(np.float64, copy=False)
 
         def keep(result: OptimizeResult) -> None:
@@ -298,11 +300,14 @@ class Solvers(NetworkEstimator):
         while done < len(rates):
             taken = watch.engine.run_steps(
                 self._descent,
-                *data[:3],
+                data.X,
+                data.y,
+                data.weight,
                 orders,
                 batch_size,
                 rates[done:],
                 penalties=penalties[done:],
+                offset=data.offset,
                 first_batch=done,
             )
             losses[done : done + len(taken)] = taken

@@ -121,11 +121,13 @@ class Validation:
         # the columns nothing warns about that.
         nameless = copy.copy(model)
         vars(nameless).pop("feature_names_in_", None)
+        if (offset := self.data.offset) is not None:  # which a scorer knows nothing of
+            nameless._logits = lambda X: model._logits(X) + offset
         weight = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
         return lambda loss, logits: float(scorer(nameless, self.data.X, self.labels, **weight))  # noqa: ARG005 (as above)
 
     def _usual_score(self, model: Any, logits: Array) -> float:
-        mean = model._mean(logits)
+        mean = model._mean(logits if self.data.offset is None else logits + self.data.offset)
         if not np.isfinite(mean).all():
             return np.nan
         # a target of times has a second column, which says whether the event was seen

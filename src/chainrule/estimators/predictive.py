@@ -140,6 +140,7 @@ def dispersed(likelihood: Likelihood, mean: Array, dispersion: Wide) -> Distribu
     return Continuous(stats.norm(mu, np.sqrt(phi)))
 
 
+@np.errstate(over="ignore")  # beyond the largest float is inf
 def conformal_interval(
     new: Distribution, kept: Distribution, y: Wide, weight: Array | None, coverage: float
 ) -> Wide:

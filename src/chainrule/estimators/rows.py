@@ -1,4 +1,4 @@
-"""The rows of a fit beside X and y: offsets and exposures, the person's own validation rows, the start."""
+"""The rows of a fit: which are set aside, the person's own validation rows, groups, the start."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.estimators.targets import read_numbers, read_target, weighted_mean
-from chainrule.likelihoods import exposure_offset
+from chainrule.estimators.moved import Moved
+from chainrule.estimators.targets import read_target, weighted_mean
 from chainrule.network import Network, checked_weight
 from chainrule.tables import TableEncoder, read_column
 from chainrule.training import split_validation
@@ -17,50 +17,6 @@ from chainrule.training.batches import Data, Rows
 Array = NDArray[np.floating[Any]]
 
 FEWEST_VALIDATION_ROWS = 5  # fewer say nothing about when to stop
-
-
-@dataclass(frozen=True)
-class Moved:
-    """An offset or an exposure as it was given, and the name of its column."""
-
-    offset: NDArray[np.float64] | None = None
-    exposure: NDArray[np.float64] | None = None
-    offset_name: str | None = None
-    exposure_name: str | None = None
-
-    @classmethod
-    def read(cls, offset: Any, exposure: Any) -> "Moved":
-        """Return what was given as numbers; raise InputError where it is none, or where both are given."""
-        if offset is not None and exposure is not None:
-            raise InputError(
-                "offset and exposure are both given: offset + numpy.log(exposure) as offset is the same."
-            )
-        if offset is not None:
-            numbers, name = read_numbers("offset", offset)
-            return cls(offset=numbers, offset_name=name)
-        if exposure is not None:
-            numbers, name = read_numbers("exposure", exposure)
-            return cls(exposure=numbers, exposure_name=name)
-        return cls()
-
-    def taken_from(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Return y less the offset: what a location has to say beside it."""
-        if self.offset is None or y.dtype.kind not in "biuf" or len(self.offset) != len(y):
-            return y  # what does not fit is an error in `logits`
-        offset = self.offset if self.offset.ndim == y.ndim else self.offset.reshape(len(y), -1)[:, :1]
-        return y - (offset[:, 0] if y.ndim == 1 and offset.ndim == 2 else offset)
-
-    def logits(self, network: Network, target: Any, n_rows: int, dtype: str = "float32") -> Array | None:
-        """Return what is added to the logits, (n_rows, n_logits), or None; raise InputError for bad rows.
-
-        ``target`` knows the scale of the numbers; None where they are on the network's own.
-        """
-        offset = self.offset
-        if self.exposure is not None:
-            offset = exposure_offset(network.likelihood, self.exposure, n_rows)
-        elif offset is not None and target is not None:
-            offset = target.offset(offset)
-        return network._checked_offset(offset, n_rows, np.dtype(dtype))
 
 
 class Part(NamedTuple):
@@ -167,15 +123,14 @@ def require_as_many(rows: Array, y: NDArray[Any]) -> None:
 
 def read_eval_set(eval_set: Any, encoder: TableEncoder, target: Any, network: Network, moved: Moved) -> Data:
     """Return the person's own validation rows, encoded as the training rows are."""
-    what = next((name for name in ("offset", "exposure") if getattr(moved, name) is not None), None)
-    wanted = "(X, y)" if what is None else f"(X, y, {what})"
-    if not isinstance(eval_set, tuple | list) or len(eval_set) != (2 if what is None else 3):
+    wanted = "(X, y)" if moved.what is None else f"(X, y, {moved.what})"
+    if not isinstance(eval_set, tuple | list) or len(eval_set) != (2 if moved.what is None else 3):
         raise InputError(f"eval_set must be a tuple {wanted}.")
     try:
         rows, values = encoder.transform(eval_set[0]), read_target(eval_set[1], may_miss=True)[0]
         require_as_many(rows, values)
-        its = Moved() if what is None else Moved.read(**{"offset": None, "exposure": None, what: eval_set[2]})
-        return Data(rows, target.encode(values), None, its.logits(network, target, len(rows)))
+        its = moved.alike(*eval_set[2:]).logits(network, target, len(rows))
+        return Data(rows, target.encode(values), None, its)
     except InputError as error:
         raise InputError(f"eval_set: {error}") from error
 

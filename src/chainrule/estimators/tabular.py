@@ -11,8 +11,8 @@ from sklearn.utils._param_validation import StrOptions
 from chainrule.architecture import Layer
 from chainrule.errors import InputError
 from chainrule.estimators.choice import factors_of_classes, likelihood_of_classes, likelihood_of_numbers
+from chainrule.estimators.moved import Moved
 from chainrule.estimators.recipe import Preset
-from chainrule.estimators.rows import Moved
 from chainrule.estimators.tabular_base import TabularEstimator
 from chainrule.estimators.targets import LOCATIONS, Classes, Scaling
 from chainrule.estimators.uncertainty import PredictiveClasses, PredictiveNumbers

@@ -18,10 +18,10 @@ from chainrule.estimators.choice import (
     metric_of,
 )
 from chainrule.estimators.members import HeldOut
+from chainrule.estimators.moved import Moved
 from chainrule.estimators.predictive import is_censored
 from chainrule.estimators.recipe import PORTFOLIOS, Preset
 from chainrule.estimators.rows import (
-    Moved,
     Split,
     read_eval_set,
     read_groups,

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
-from chainrule.estimators.rows import Moved
+from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import read_target
 from chainrule.inspection.rows import MemberOf, members_of
 from chainrule.network import Network
@@ -116,5 +116,5 @@ def encoded_rows(
     columns = tuple(
         (name, slice(end - count, end)) for name, count, end in zip(names, counts, ends, strict=True) if count
     )
-    moved = Moved.read(offset, exposure).logits(network, target, len(rows))
+    moved = Moved.read(offset, exposure).logits(network, target, len(rows), dtype)
     return EncodedRows(network, members, np.ascontiguousarray(rows), prepared, columns, model, moved)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
-from chainrule.estimators.rows import Moved
+from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import Classes, Scaling, read_target
 from chainrule.likelihoods import Categorical
 from chainrule.network import Network
