@@ -170,6 +170,74 @@ def test_options_reach_the_model(run, homes, tmp_path):
     assert not (tmp_path / "m.html").exists()
 
 
+def test_the_recipe_s_options_reach_the_model(run, homes, tmp_path):
+    options = ("--hidden", "4", "--epochs", "2", "--preset", "fast", "--metric", "auc")
+    options += ("--class-weight", "balanced", "--categorical", "size, m²", "--categorical", "grade")
+    path = tmp_path / "m.safetensors"
+    result = run("fit", homes / "homes.csv", "--target", "sold", "--model", path, *options)
+    assert result.exit_code == 0, result.stderr
+    model = chainrule.load(path)
+    given = model.get_params()
+    assert [given[name] for name in ("preset", "metric", "class_weight")] == ["fast", "auc", "balanced"]
+    assert model.n_members_ <= 4  # those of "fast" that count
+    assert model.history_.monitor == "auc"
+    kinds = {column.name: column.kind for column in model.encoder_.columns}
+    assert (kinds["size, m²"], kinds["grade"], kinds["price"]) == ("category", "category", "number")
+
+
+def test_the_last_rows_are_held_out(run, homes, tmp_path):
+    path = tmp_path / "m.safetensors"
+    small = ("--hidden", "4", "--epochs", "2", "--validation", "last")
+    result = run("fit", homes / "homes.csv", "--target", "price", "--model", path, *small)
+    assert result.exit_code == 0, result.stderr
+    table = read_table(homes / "homes.csv")
+    inputs = table.drop_columns(["price"])
+    expected = chainrule.TabularRegressor(hidden=(4,), epochs=2, validation="last", random_state=0)
+    expected.fit(inputs.slice(0, 192), np.asarray(table["price"])[:192])
+    np.testing.assert_array_equal(chainrule.load(path).theta_, expected.theta_)
+    assert "the last 48 rows" in path.with_suffix(".html").read_text()
+    rmse = metrics.root_mean_squared_error(
+        np.asarray(table["price"])[192:], expected.predict(inputs.slice(192))
+    )
+    line = next(line for line in result.stdout.splitlines() if line.startswith("│ RMSE "))
+    assert float(line.strip("│ ").split("│")[2]) == pytest.approx(rmse, rel=1e-3)
+
+
+def test_groups_stay_together_and_are_no_input(run, tmp_path):
+    """The target is the group's alone: whoever has seen rows of a group knows the others."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 30, 240)
+    columns = {"person": [f"person {k}" for k in group], "y": rng.normal(size=30)[group]}
+    columns |= {f"x{k}": rng.normal(size=30)[group] for k in range(6)}
+    write_table(pa.table(columns), tmp_path / "data.csv")
+    path, small = tmp_path / "m.safetensors", ("--hidden", "16", "--epochs", "20")
+    scores = []
+    for options in (("--group-column", "person"), ()):
+        result = run("fit", tmp_path / "data.csv", "--target", "y", "--model", path, *small, *options)
+        assert result.exit_code == 0, result.stderr
+        line = next(line for line in result.stdout.splitlines() if line.startswith("│ R² "))
+        scores.append(float(line.strip("│ ").split("│")[2].replace("−", "-")))
+        assert ("person" in chainrule.load(path).feature_names_in_) == (not options)
+        page = path.with_suffix(".html").read_text()
+        assert ("those of 6 of the 30 groups" in page) == bool(options)
+    assert scores[0] < 0.5 < scores[1]
+
+
+def test_weights_count_in_the_training_and_are_no_input(run, tmp_path):
+    rng = np.random.default_rng(1)
+    x, heavy = rng.normal(size=400), np.arange(400) % 2
+    columns = {"x": x, "y": np.where(heavy, x, -x), "heavy": heavy.astype(float)}
+    write_table(pa.table(columns), tmp_path / "data.csv")
+    path = tmp_path / "m.safetensors"
+    options = ("--hidden", "none", "--weight-column", "heavy")
+    result = run("fit", tmp_path / "data.csv", "--target", "y", "--model", path, *options)
+    assert result.exit_code == 0, result.stderr
+    model = chainrule.load(path)
+    assert model.feature_names_in_.tolist() == ["x"]
+    np.testing.assert_allclose(model.predict(pa.table({"x": [-1.0, 1.0]})), [-1, 1], atol=0.1)
+    assert run("predict", path, tmp_path / "data.csv").exit_code == 0
+
+
 def test_task_says_what_a_number_is(run, homes, tmp_path):
     for task, kind in (
         ("regression", chainrule.TabularRegressor),
@@ -262,8 +330,8 @@ def interrupt(monkeypatch):
     whole = chainrule.TabularRegressor.fit
 
     def arrange(epochs, best_epoch=None):
-        def fit(model, *data):
-            whole(model, *data)
+        def fit(model, *data, **given):
+            whole(model, *data, **given)
             if model.epochs == epochs:
                 model.stopped_by_ = model.history_.stopped_by = "interrupt"
                 if best_epoch is not None:

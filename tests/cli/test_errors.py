@@ -75,6 +75,54 @@ def test_a_text_target_is_no_number(run, homes, tmp_path):
     )
 
 
+# The options of fit on homes.csv, and what the error must say.
+UNSUITABLE = {
+    "a metric of classes": (
+        ["price", "--metric", "auc"],
+        ["--metric auc does not fit a regression", "'price'", "rmse, mae, r2, or leave it out"],
+    ),
+    "a metric of numbers": (
+        ["sold", "--metric", "mae"],
+        ["does not fit a classification", "accuracy, error, log_loss, auc"],
+    ),
+    "a metric of censored times": (
+        ["price", "--event-column", "old", "--metric", "mae"],
+        ["nobody knows of a censored time"],
+    ),
+    "weights of classes": (
+        ["price", "--class-weight", "balanced"],
+        ["'price' is taken for a number", "--task classification"],
+    ),
+    "no such group": (["price", "--group-column", "streets"], ["did you mean 'street'?"]),
+    "no such category": (["price", "--categorical", "colours"], ["did you mean 'colour'?"]),
+    "a category that is no input": (["grade", "--categorical", "grade"], ["grade is no input"]),
+    "one column twice": (
+        ["price", "--group-column", "code", "--weight-column", "code"],
+        ["'code' is named as two things", "weight, group"],
+    ),
+    "weights that are text": (["price", "--weight-column", "colour"], ["the weight must hold numbers"]),
+    "weights below 0": (["sold", "--weight-column", "below"], ["finite numbers ≥ 0"]),
+    "missing weights": (["sold", "--weight-column", "size, m²"], ["finite numbers ≥ 0"]),
+    "one group": (["price", "--group-column", "one"], ["groups has one group"]),
+    "rows without a group": (["price", "--group-column", "size, m²"], ["rows without a group"]),
+    "groups and the last rows": (
+        ["price", "--group-column", "colour", "--validation", "last"],
+        ["choose one of them"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNSUITABLE)
+def test_options_that_do_not_fit_the_table_are_an_error_before_any_work(run, tmp_path, table, name):
+    arguments, parts = UNSUITABLE[name]
+    more = table.append_column("below", pa.array([-1.0, *[1.0] * 239]))
+    write_table(more.append_column("one", pa.array([1] * 240)), tmp_path / "homes.csv")
+    model = tmp_path / "m.safetensors"
+    error = the_error(run("fit", tmp_path / "homes.csv", "--model", model, "--target", *arguments))
+    assert all(part in error for part in parts), error
+    assert not model.exists()
+
+
 @pytest.mark.parametrize(
     ("table", "dropped"),
     [(numbers(z=[1.0] * 40), "constant"), (numbers(z=pa.nulls(40)), "all values are missing")],
@@ -241,6 +289,10 @@ def test_files_are_checked_before_the_work(run, homes, name, monkeypatch, tmp_pa
         ["fit", "homes.csv", "--target", "y", "--test-fraction", "1"],
         ["fit", "homes.csv", "--target", "y", "--task", "guess"],
         ["fit", "homes.csv", "--target", "y", "--likelihood", "guess"],
+        ["fit", "homes.csv", "--target", "y", "--metric", "guess"],
+        ["fit", "homes.csv", "--target", "y", "--preset", "slow"],
+        ["fit", "homes.csv", "--target", "y", "--class-weight", "1"],
+        ["fit", "homes.csv", "--target", "y", "--validation", "first"],
         ["fit", "homes.csv", "--target", "y", "--seed", "4294967296"],
         ["fit", "homes.csv", "--target", "y", "--nonsense"],
         ["predict", "m.safetensors"],

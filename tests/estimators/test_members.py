@@ -1,5 +1,6 @@
 """The members of an ensemble: which rows they have, what they are averaged to, and how they end."""
 
+import signal
 import threading
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators import members as members_module
 from chainrule.estimators import recipe as recipes
+from chainrule.estimators.interrupts import ctrl_c_sets
 from chainrule.estimators.members import Job, Kind, Plan, stopped_by, that_count
 from chainrule.estimators.recipe import MANY_ROWS, batch_size_for, portfolio_for
 from chainrule.estimators.rows import Part
@@ -206,6 +208,54 @@ def test_ctrl_c_ends_all_members_and_keeps_what_they_have(n_threads, when, monke
     assert {member.history.stopped_by for member in members} == {"interrupt"}
     assert 1 <= len(members) <= n_threads
     assert all(member.history.best_epoch >= 1 for member in members)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
+def test_ctrl_c_while_a_thread_is_started_keeps_what_it_finds(monkeypatch):
+    """The thread that is being started trains already, but no pool knows of it yet."""
+    begun, start, started = threading.Event(), threading.Thread.start, []
+
+    class Noted(members_module.GradientNorms):
+        def __call__(self, report):
+            begun.set()
+            return super().__call__(report)
+
+    def slow_start(thread):
+        start(thread)
+        started.append(thread)
+        if len(started) == 1:
+            assert begun.wait(60)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(members_module, "GradientNorms", Noted)
+    monkeypatch.setattr(threading.Thread, "start", slow_start)
+    plan = plan_for(n_members=4, n_threads=2)
+    kind = Kind(plan.kinds[0].network, Training(epochs=10**6, n_threads=2))
+    found = replace(plan, kinds=[kind]).fit()
+    assert stopped_by(found) == found[0].member.history.stopped_by == "interrupt"
+    assert found[0].member.history.best_epoch >= 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
+def test_a_second_ctrl_c_raises():
+    stop = threading.Event()
+    with ctrl_c_sets(stop):
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_that_means_something_else_is_left_alone():
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(1))
+    try:
+        with ctrl_c_sets(threading.Event()):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert came == [1]
 
 
 @pytest.mark.parametrize("preset", recipes.PORTFOLIOS)

@@ -8,6 +8,7 @@ import typer
 import chainrule
 from chainrule.cli import console
 from chainrule.likelihoods import LIKELIHOODS
+from chainrule.training import METRICS
 
 TABLES = "CSV, TSV, Parquet or Feather, by the ending of the name"
 
@@ -85,6 +86,7 @@ def demo(
         "chainrule fit visits.parquet --target bought --model bought.safetensors --time-limit 60",
         "chainrule fit claims.feather --target claims --likelihood poisson --exposure-column years",
         "chainrule fit patients.csv --target days --event-column died",
+        "chainrule fit visits.csv --target bought --metric auc --group-column person --preset best",
     )
 )
 @console.command
@@ -131,6 +133,53 @@ def fit(
             help="The target is a time, and 1 here says that the event came then, 0 that it was censored.",
             show_default="none",
         ),
+    ] = None,
+    weight_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="How much each row counts in the training; the scores count all the same.",
+            show_default="none",
+        ),
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Rows that have the same here, such as those of a person, are held out together.",
+            show_default="none",
+        ),
+    ] = None,
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of categories although it holds numbers; may be given several times.",
+            show_default="found from the data",
+        ),
+    ] = None,
+    preset: Annotated[
+        Literal["fast", "default", "best"],
+        typer.Option(help="About a quarter of the time, the default, or up to four times as long."),
+    ] = "default",
+    metric: Annotated[
+        Literal[*METRICS] | None,  # type: ignore[valid-type]  # their names, for typer to check
+        typer.Option(
+            metavar="NAME",
+            help=f"What says when to stop and which networks are worth most: {', '.join(METRICS)}.",
+            show_default="the loss",
+        ),
+    ] = None,
+    validation: Annotated[
+        Literal["random", "last"],
+        typer.Option(
+            help="Which rows are held out, for the scores and to say when to stop; last: rows follow each "
+            "other in time."
+        ),
+    ] = "random",
+    class_weight: Annotated[
+        Literal["balanced"] | None,
+        typer.Option(help="Let all classes count the same in total.", show_default="none"),
     ] = None,
     hidden: Annotated[
         str | None,
@@ -189,6 +238,13 @@ def fit(
         offset_column=offset_column,
         exposure_column=exposure_column,
         event_column=event_column,
+        weight_column=weight_column,
+        group_column=group_column,
+        categorical=tuple(categorical or ()),
+        preset=preset,
+        metric=metric,
+        validation=validation,
+        class_weight=class_weight,
         hidden=None if hidden is None else _hidden_layers(hidden),
         epochs=epochs,
         time_limit=time_limit,

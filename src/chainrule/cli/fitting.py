@@ -10,20 +10,25 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from chainrule.cli import console
 from chainrule.cli.files import read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
 from chainrule.estimators.choice import FOR_CLASSES, likelihood_of_numbers
+from chainrule.estimators.recipe import Preset
+from chainrule.estimators.rows import read_groups
 from chainrule.estimators.targets import read_numbers, read_target
 from chainrule.likelihoods import Poisson, exposure_offset
+from chainrule.network import checked_weight
 from chainrule.report import Evaluation, Fit, KnownRows, evaluate, write_report
 from chainrule.tables import task_of_target
-from chainrule.training import split_validation
+from chainrule.training import METRICS, split_validation
 
 FEWEST_ROWS = 10  # below, rows that are held out are missed too much and say too little
 DEMO_SEED = 0
+BESIDE = ("offset", "exposure", "weight", "group")  # what a column that is no input may be
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,13 @@ class Job:
     offset_column: str | None = None
     exposure_column: str | None = None
     event_column: str | None = None
+    weight_column: str | None = None
+    group_column: str | None = None
+    categorical: tuple[str, ...] = ()
+    preset: Preset = "default"
+    metric: str | None = None
+    validation: Literal["random", "last"] = "random"
+    class_weight: Literal["balanced"] | None = None
     hidden: tuple[int, ...] | None = None
     epochs: int | None = None
     time_limit: float | None = None
@@ -53,10 +65,14 @@ class Job:
         return [self.target] if self.event_column is None else [self.target, self.event_column]
 
     @property
+    def moved_by(self) -> dict[str, str]:
+        """The columns beside the inputs that a prediction needs too, by what they are."""
+        return _named({"offset": self.offset_column, "exposure": self.exposure_column})
+
+    @property
     def beside(self) -> dict[str, str]:
         """The columns that are neither target nor input, by what they are."""
-        names = {"offset": self.offset_column, "exposure": self.exposure_column}
-        return {what: name for what, name in names.items() if name is not None}
+        return self.moved_by | _named({"weight": self.weight_column, "group": self.group_column})
 
     @property
     def likelihood_of_y(self) -> str:
@@ -70,7 +86,23 @@ class Job:
 
     def given(self, table: pa.Table) -> dict[str, pa.Table]:
         """Return the offset and the exposure, as keywords of a fit and a prediction."""
-        return {what: table.select([name]) for what, name in self.beside.items()}
+        return {what: table.select([name]) for what, name in self.moved_by.items()}
+
+    def weight(self, table: pa.Table) -> NDArray[np.float64] | None:
+        """Return how much each row counts in the training, None where all count the same."""
+        if self.weight_column is None:
+            return None
+        weight, _ = read_numbers("the weight", table.select([self.weight_column]))
+        checked_weight(weight, table.num_rows, weight.dtype)
+        return weight
+
+    def groups(self, table: pa.Table) -> NDArray[np.int64] | None:
+        """Return the number of each row's group, None where each row stands for itself."""
+        return None if self.group_column is None else read_groups(table[self.group_column], table.num_rows)
+
+
+def _named(names: dict[str, str | None]) -> dict[str, str]:
+    return {what: name for what, name in names.items() if name is not None}
 
 
 @dataclass(frozen=True)
@@ -80,6 +112,7 @@ class Split:
     task: str
     train: pa.Table
     test: pa.Table | None
+    how: str
 
 
 def fit(job: Job) -> None:
@@ -87,7 +120,7 @@ def fit(job: Job) -> None:
     require_writable(job.model, (".safetensors",))
     require_writable(job.html, (".html", ".htm"))
     table = read_table(job.data)
-    require_columns(table, [*job.targets, *job.beside.values()], str(job.data))
+    require_columns(table, [*job.targets, *job.beside.values(), *job.categorical], str(job.data))
     require_apart(job)
     if job.inputs(table).num_columns == 0:
         raise InputError(f"{job.data} has no column but {job.target!r}: there is nothing to predict it from.")
@@ -114,7 +147,7 @@ def demo(folder: Path) -> None:
         split = held_out(read_table(path), job)
     console.say(
         "Bicycles rented in each hour of 2011 and 2012 in Washington, D.C. (Bike Sharing, UCI, CC BY 4.0).\n"
-        f"{how_rows_were_held_out(split)}"
+        f"{split.how}"
     )
     fitted = train_both(split, job)
     write_table(split.test, rows)
@@ -134,45 +167,89 @@ def demo(folder: Path) -> None:
 
 
 def require_apart(job: Job) -> None:
-    """Raise where one column is asked to be two things, or the target lacks a column."""
+    """Raise where one column is asked to be two things, or where two options contradict each other."""
     names = [*job.targets, *job.beside.values()]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"{twice[0]!r} is named as two things: target, event, offset, exposure.")
+        raise InputError(f"{twice[0]!r} is named as two things: target, event, {', '.join(BESIDE)}.")
+    no_inputs = [name for name in job.categorical if name in names]
+    if no_inputs:
+        raise InputError(f"--categorical {no_inputs[0]} is no input: it is the target or stands beside them.")
     if job.likelihood == "weibull" and job.event_column is None:
         raise InputError(
             "--likelihood weibull needs --event-column: 1 where the event came at the time of the target, 0 "
             "where it had not come yet."
         )
+    if job.group_column is not None and job.validation == "last":
+        raise InputError(
+            "--group-column holds whole groups out and --validation last the last rows: choose one of them."
+        )
+
+
+def require_suitable(job: Job, task: str) -> None:
+    """Raise where an option is for another task."""
+    if job.class_weight is not None and task == "regression":
+        raise InputError(
+            f"--class-weight is for classes, and {job.target!r} is taken for a number: leave it out, or say "
+            "--task classification."
+        )
+    if job.metric is None:
+        return
+    if job.event_column is not None:
+        raise InputError(
+            f"--metric {job.metric} compares a prediction with what came, which nobody knows of a censored "
+            "time: leave it out."
+        )
+    if METRICS[job.metric].task != task:
+        names = ", ".join(metric.name for metric in METRICS.values() if metric.task == task)
+        raise InputError(
+            f"--metric {job.metric} does not fit a {task}, "
+            f"which {job.target!r} is taken for: choose {names}, "
+            "or leave it out for the loss."
+        )
 
 
 def held_out(table: pa.Table, job: Job) -> Split:
-    """Find out what there is to do and hold rows out, the same share of each class."""
+    """Find out what there is to do and hold rows out: like the rows that say when to stop."""
     # before the split, so that an error names the rows of the file, and comes before any work
     values, _ = read_target(table.select(job.targets))
     if job.exposure_column is not None:
         exposure, _ = read_numbers("exposure", table.select([job.exposure_column]))
         exposure_offset(Poisson(), exposure, table.num_rows)
+    job.weight(table)
+    groups = job.groups(table)
     target = table[job.target]
     numbers = job.event_column is not None or job.likelihood not in {"auto", *FOR_CLASSES}
     task = job.task
     if task == "auto":
         task = "regression" if numbers else task_of_target(target)
         task = "classification" if job.likelihood in FOR_CLASSES else task
+    require_suitable(job, task)
     if task == "regression":
         likelihood_of_numbers(job.likelihood_of_y, values).prepare(values)
+    n_rows = table.num_rows
     if job.test_fraction == 0:
-        return Split(task, table, None)
-    if table.num_rows < FEWEST_ROWS:
+        return Split(task, table, None, "No rows were held out, so there are no scores.")
+    if n_rows < FEWEST_ROWS:
         raise InputError(
-            f"{job.data} has {table.num_rows} rows: too few to hold some out for the scores. "
+            f"{job.data} has {n_rows} rows: too few to hold some out for the scores. "
             "Give more rows, or --test-fraction 0 to fit on all and score none."
         )
+    if job.validation == "last":
+        first = n_rows - max(round(job.test_fraction * n_rows), 1)
+        how = f"Held out for the scores: the last {n_rows - first:,} rows."
+        return Split(task, table.slice(0, first), table.slice(first), how)
     stratify = None
     if task == "classification":
         _, stratify = np.unique(np.array([str(label) for label in target.to_pylist()]), return_inverse=True)
-    train, test = split_validation(table.num_rows, job.test_fraction, job.seed, stratify=stratify)
-    return Split(task, table.take(train), table.take(test))
+    train, test = split_validation(n_rows, job.test_fraction, job.seed, stratify=stratify, groups=groups)
+    how = f"Held out for the scores: {len(test):,} rows, "
+    if groups is not None:
+        how += f"those of {len(np.unique(groups[test])):,} of the {len(np.unique(groups)):,} groups."
+        return Split(task, table.take(train), table.take(test), how)
+    how += "drawn at random" + ", the same share of each class" * (stratify is not None)
+    how += ". Where rows follow each other in time, later ones can be harder to predict."
+    return Split(task, table.take(train), table.take(test), how)
 
 
 @dataclass(frozen=True)
@@ -204,16 +281,28 @@ def train_both(split: Split, job: Job) -> Fitted:
 def fitted_model(split: Split, job: Job, hidden: tuple[int, ...] | None, epochs: int | None) -> Any:
     """Return a model that has learnt the training rows; Ctrl-C before it learnt anything ends the command."""
     kind = TabularClassifier if split.task == "classification" else TabularRegressor
+    for_classes: dict[str, Any] = {"class_weight": job.class_weight} if kind is TabularClassifier else {}
     model = kind(
+        preset=job.preset,
         likelihood=job.likelihood_of_y,
         hidden=hidden,
         epochs=epochs,
+        metric=job.metric,
+        validation=job.validation,
+        categorical_features=list(job.categorical) or None,
         time_limit=job.time_limit,
         random_state=job.seed,
         n_threads=job.n_threads,
         verbose=0 if job.quiet else 1,
+        **for_classes,
     )
-    model.fit(job.inputs(split.train), split.train.select(job.targets), **job.given(split.train))
+    model.fit(
+        job.inputs(split.train),
+        split.train.select(job.targets),
+        job.weight(split.train),
+        groups=job.groups(split.train),
+        **job.given(split.train),
+    )
     if model.stopped_by_ == "interrupt" and model.best_epoch_ == 0:
         raise KeyboardInterrupt("nothing was saved")
     return model
@@ -230,16 +319,6 @@ def known_rows(table: pa.Table, job: Job) -> KnownRows:
     return KnownRows(job.inputs(table), table.select(job.targets), job.given(table))
 
 
-def how_rows_were_held_out(split: Split) -> str:
-    """Return it as a sentence."""
-    if split.test is None:
-        return "No rows were held out, so there are no scores."
-    words = f"Held out for the scores: {split.test.num_rows:,} rows, drawn at random"
-    if split.task == "classification":
-        words += ", the same share of each class"
-    return f"{words}. Where rows follow each other in time, later ones can be harder to predict."
-
-
 def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[str, str]], data: str) -> None:
     """Write the page, print the scores and what can be done next."""
     model = fitted.model
@@ -249,7 +328,7 @@ def finish(job: Job, split: Split, fitted: Fitted, next_steps: Sequence[tuple[st
         data=data,
         n_train=split.train.num_rows,
         n_test=0 if split.test is None else split.test.num_rows,
-        split=how_rows_were_held_out(split),
+        split=split.how,
         evaluation=fitted.evaluation,
         linear=fitted.linear,
         rows=None if split.test is None else known_rows(split.test, job),

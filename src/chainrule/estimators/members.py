@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from chainrule.engine.native import usable_threads
 from chainrule.estimators.greedy import greedy_counts
+from chainrule.estimators.interrupts import ctrl_c_sets
 from chainrule.estimators.rows import Part, initial_parameters
 from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS
-from chainrule.training import Callback, GradientNorms, History, Metric, Training, train
+from chainrule.training import Callback, EpochReport, GradientNorms, History, Metric, Training, train
 from chainrule.training.batches import Data, Rows
 
 Array = NDArray[np.floating[Any]]
@@ -285,8 +286,7 @@ class Plan:
             if self._is_wanted(k, begin) and (k == 0 or not stop.is_set()):
                 found[k] = self._train(k, n_threads, begin, stop)
 
-        with ThreadPoolExecutor(n_workers) as pool:
-            # Ctrl-C may come while they are handed out: their results are not waited for in vain
+        with ctrl_c_sets(stop), ThreadPoolExecutor(n_workers) as pool:
             try:
                 for future in [pool.submit(work, k) for k in range(len(self.jobs))]:
                     future.result()
@@ -333,7 +333,7 @@ class Plan:
         is_first_of_its_kind = all(before.kind != job.kind for before in self.jobs[:k])
         callbacks: list[Callback] = [watch] if is_first_of_its_kind else []
         if stop is not None:
-            callbacks.append(lambda _: stop.is_set())
+            callbacks.append(partial(_interrupt, stop))
         result = train(
             network,
             initial_parameters(network, data, settings.seed),
@@ -343,8 +343,6 @@ class Plan:
             metrics=() if self.metric is None else (self.metric,),
             callbacks=callbacks,
         )
-        if result.stopped_by == "callback":
-            result.history.stopped_by = "interrupt"
         result.history.gradients = watch.records
         network, theta = kind.kept(result.theta, self.data.X.shape[1], self.likelihood)
         return Trained(job, Member(network, theta, result.history))
@@ -449,6 +447,12 @@ def stopped_by(found: Sequence[Trained | None]) -> str:
     if met is not None:
         return met
     return reasons[0] if None not in found else "time"
+
+
+def _interrupt(stop: threading.Event, report: EpochReport) -> None:  # noqa: ARG001 (a callback)
+    """End a training after its epoch where Ctrl-C came to another thread."""
+    if stop.is_set():
+        raise KeyboardInterrupt
 
 
 def _epochs(settings: Training) -> int:

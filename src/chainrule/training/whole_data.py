@@ -3,15 +3,18 @@
 import math
 import sys
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, minimize
 from threadpoolctl import ThreadpoolController
 
 from chainrule.optimization import LBFGS
 from chainrule.training.history import StoppedBy
 from chainrule.training.run import Run
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Point = NDArray[np.float64]
 
@@ -28,6 +31,8 @@ def descend_by_lbfgs(run: Run, optimizer: LBFGS) -> StoppedBy:
     SciPy works in float64; the engine in the dtype of θ. SciPy's BLAS is held to one thread: with more,
     the sums have another order on another machine, and so other last bits.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415 (heavy; before blas(), which looks at what is loaded)
+
     descent = _Descent(run)
     with blas().limit(limits=1, user_api="blas"):
         found = minimize(
@@ -77,7 +82,7 @@ class _Descent:
             self._here = self._tried
         return loss, gradient
 
-    def iteration_done(self, intermediate_result: OptimizeResult) -> None:  # noqa: ARG002 (SciPy goes by the name)
+    def iteration_done(self, intermediate_result: "OptimizeResult") -> None:  # noqa: ARG002 (SciPy goes by the name)
         self._here = self._tried  # the line search ends at the point that it has looked at last
         run = self._run
         run.theta[...] = self._here[0]
