@@ -1,5 +1,7 @@
 """What a person chooses beside the recipe: metric, weights of classes, groups, validation, time limit."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -10,6 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
+from chainrule.estimators import rows as rows_module
 from chainrule.estimators.rows import read_groups
 from chainrule.likelihoods import Bernoulli
 from chainrule.training import METRICS, Metric, split_validation
@@ -306,9 +309,27 @@ def test_members_that_came_to_their_end_are_kept_alone(homes):
     np.testing.assert_array_equal(model.theta_, model_for("number", n_members=1).fit(X, y).theta_)
     model.set_params(time_limit=[5, 7, 0]).fit(X, y)  # none did
     assert model.n_members_ == 2
+    limits = ((9, 9), (9, 10), (8, 10))
+    model.set_params(time_limit=limits, epochs=10).fit(X, y)
+    assert model.steps_done_ == limits
 
 
-@pytest.mark.parametrize("limit", [0, -1.0, [1, 2, 3], [1], [1, -1], [1, 0.5], ["1", "2"], "5", [[1], [2]]])
+LIMITS = [
+    0,
+    -1.0,
+    [1, 2, 3],
+    [1],
+    [1, -1],
+    [1, 0.5],
+    ["1", "2"],
+    "5",
+    [[1], [2]],
+    [1, (3, 2)],
+    [None, (0, 2)],
+]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
 def test_limits_that_are_none(homes, limit):
     with pytest.raises(ValueError, match="time_limit"):
         model_for("number", time_limit=limit).fit(homes.table, homes.targets["number"])
@@ -327,3 +348,61 @@ def test_all_choices_together(homes, target):
     assert len(model.predict(homes.table, offset=np.zeros(160))) == 160
     model.fit(homes.table[:100], y[:100], weight, groups=GROUPS[:100], **given)
     assert np.isfinite(model.predict_distribution(homes.table, offset=np.zeros(160)).mean).all()
+
+
+def some_rows_in_time(monkeypatch, n_drawn):
+    """Let the rows that there is time to encode be so many, and let the fit go on without looking at it."""
+    monkeypatch.setattr(rows_module, "FEWEST_ENCODED_ROWS", n_drawn)
+    monkeypatch.setattr(rows_module, "SHARE_TO_ENCODE", 0.0)
+
+
+@pytest.mark.parametrize("target", ["number", "counts", "boolean", "three", "labels"])
+@pytest.mark.parametrize("given", ["nothing", "weights", "groups", "balanced", "offset"])
+def test_rows_that_are_not_drawn_count_as_rows_of_weight_0(homes, target, given, monkeypatch, tmp_path):
+    some_rows_in_time(monkeypatch, 90)
+    n_rows = len(homes.table)
+    weight = np.where(np.arange(n_rows) % 5, 1.5, 0.0) if given == "weights" else None
+    more = {"groups": GROUPS[:n_rows]} if given == "groups" else {}
+    if given == "offset" and target in ("number", "counts"):
+        more = {"offset": np.linspace(0, 1, n_rows)}
+    settings = {"class_weight": "balanced"} if given == "balanced" and target in ("boolean", "three") else {}
+    X, y = homes.table, homes.targets[target]
+    model = model_for(target, time_limit=1000.0, **settings).fit(X, y, weight, **more)
+    drawn = model.rows_drawn_
+    assert len(drawn) == model.n_rows_ == 90
+    assert (np.diff(drawn) > 0).all()
+    assert weight is None or weight[drawn].all()
+    its = np.zeros(n_rows)
+    its[drawn] = 1 if weight is None else weight[drawn]
+    again = model_for(target, time_limit=model.steps_done_, **settings).fit(X, y, its, **more)
+    assert again.rows_drawn_ is None
+    for one, other in zip(model.members_, again.members_, strict=True):
+        np.testing.assert_array_equal(one.theta, other.theta)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    model.save(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(cr.load(tmp_path / "model.safetensors").rows_drawn_, drawn)
+
+
+def test_where_there_is_time_for_all_rows_none_are_drawn(homes):
+    model = model_for("number", time_limit=1000.0).fit(homes.table, homes.targets["number"])
+    assert model.rows_drawn_ is None
+    assert model.n_rows_ == len(homes.table)
+
+
+def test_more_time_is_for_more_rows(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(rows_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(rows_module, "FEWEST_ENCODED_ROWS", 10)
+    seen = []
+
+    def write(rows):
+        seen.append(rows)
+        clock.now += len(rows) / 1024
+
+    cells = SimpleNamespace(n_rows=1000, write=write)
+    found = {seconds: rows_module.rows_in_time(cells, None, 3, seconds) for seconds in (-1.0, 0.0, 2.0, 5.0)}
+    assert [len(rows) for rows in found.values()] == [10, 10, 307, 768]
+    assert set(found[2.0]) < set(found[5.0])
+    assert rows_module.rows_in_time(cells, None, 3, 1000.0) is None
+    assert rows_module.rows_in_time(SimpleNamespace(n_rows=10), None, 3, 0.0) is None
+    np.testing.assert_array_equal(found[0.0], np.sort(seen[0]))

@@ -13,10 +13,10 @@ from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators import members as members_module
 from chainrule.estimators import recipe as recipes
 from chainrule.estimators.interrupts import ctrl_c_sets
-from chainrule.estimators.members import Job, Kind, Plan, stopped_by, that_count
+from chainrule.estimators.members import Job, Kind, Member, Plan, Trained, steps_done, stopped_by, that_count
 from chainrule.estimators.recipe import MANY_ROWS, batch_size_for, portfolio_for
 from chainrule.estimators.rows import Part
-from chainrule.training import Training, split_validation
+from chainrule.training import History, Training, split_validation
 from chainrule.training.batches import Data
 
 TARGETS = ("number", "numbers", "counts", "boolean", "three", "labels")
@@ -164,6 +164,21 @@ def test_members_without_time_are_left_out(n_threads):
     found = plan_for(n_members=5, n_threads=n_threads, time_limit=1e-9).fit()
     (one,) = that_count(found)  # somebody has to predict
     assert one.member.history.stopped_by == stopped_by(found) == "time"
+
+
+def test_members_that_came_close_to_the_end_of_their_schedule_count_with_those_that_came_there():
+    def trained(stopped_by, n_steps, planned=None, best_epoch=1):
+        history = History("native", 1, "loss", [], best_epoch, stopped_by, n_steps, planned)
+        return Trained(Job(0, Part(None, None)), Member(None, None, history))
+
+    whole, early = trained("epochs", 50), trained("patience", 12, 30)
+    planned, nearly = trained("time", 20, 20), trained("time", 18, 20)
+    not_nearly, cut, hardly = trained("time", 17, 20), trained("interrupt", 49), trained("time", 1, 20, 0)
+    every = [whole, early, planned, not_nearly, None, cut, nearly, hardly]
+    assert that_count(every) == [whole, early, planned, nearly]
+    assert that_count([not_nearly, cut, None, hardly]) == [not_nearly, cut]
+    assert that_count([hardly, None]) == [hardly]
+    assert steps_done(every) == (None, (12, 30), (20, 20), (17, 20), 0, 49, (18, 20), (1, 20))
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

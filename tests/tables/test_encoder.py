@@ -600,3 +600,27 @@ def test_categories_stay_categories_whatever_is_written_there():
     ):
         assert TableEncoder().fit(table).columns[0].kind == "category"
     assert TableEncoder(["c"]).fit(pd.DataFrame({"c": cells})).columns[0].kind == "category"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_some_rows_are_written_as_all_are(dtype):
+    rng = np.random.default_rng(5)
+    n_rows = 3000
+    table = pd.DataFrame(
+        {
+            "number": np.where(rng.random(n_rows) < 0.1, np.nan, rng.normal(size=n_rows)),
+            "text": rng.choice(["a", "b", "c", None], n_rows),
+            "flag": rng.random(n_rows) < 0.5,
+            "day": np.datetime64("2020-01-01", "s") + rng.integers(0, 10**8, n_rows),
+        }
+    )
+    encoder = TableEncoder(n_ramps=8).fit(table)
+    whole, cells = encoder.transform(table, dtype), encoder.read(table)
+    assert (cells.n_rows, cells.n_inputs) == whole.shape
+    for rows in (
+        np.sort(rng.choice(n_rows, 1500)),
+        rng.permutation(n_rows),
+        np.array([7]),
+        np.array([], int),
+    ):
+        np.testing.assert_array_equal(cells.write(dtype, rows), whole[rows])

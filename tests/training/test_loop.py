@@ -322,8 +322,9 @@ def test_a_training_that_time_ended_is_repeated_to_the_bit(make_task, validated)
     validation = task.validation if validated else None
     ended = task.train(settings=settings, validation=validation)
     assert ended.stopped_by == "time"
-    n_steps = ended.history.n_steps
-    again = task.train(settings=replace(settings, time_limit=None, max_steps=n_steps), validation=validation)
+    n_steps, planned = ended.history.n_steps, ended.history.planned_steps
+    repeated = replace(settings, time_limit=None, planned_steps=planned, max_steps=n_steps)
+    again = task.train(settings=repeated, validation=validation)
     np.testing.assert_array_equal(again.theta, ended.theta)
     assert (again.stopped_by, again.history.n_steps) == ("steps", n_steps)
     assert again.best_epoch == ended.best_epoch

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from chainrule.estimators.members import (
     Kind,
     Member,
     Plan,
+    Steps,
     View,
     average,
     steps_done,
@@ -50,9 +50,11 @@ class EnsembleEstimator(NetworkEstimator):
     ----------
     members_ : tuple of Member
         The networks, each with its θ, its training and its weight.
-    steps_done_ : tuple of int or None
+    steps_done_ : tuple of int, (int, int) or None
         After how many steps each planned member was ended by the time limit, None for one that came to its
-        end. As ``time_limit`` of another fit it repeats this one to the bit, whatever the time.
+        end, 0 for one that was not begun. A pair is the steps done, and those that the schedule went over
+        because there was no time for all epochs. As ``time_limit`` of another fit it repeats this one to the
+        bit, whatever the time.
     stopped_by_ : str
         Why the training ended: "epochs", "patience", "time", "steps", "interrupt" or "converged". Of
         several members: the limit or the interruption where one of them met it, else why the first one ended.
@@ -68,10 +70,10 @@ class EnsembleEstimator(NetworkEstimator):
     dropout: float | None
     n_members: int | None
     validation_fraction: float | None
-    time_limit: float | Sequence[int | None] | None
+    time_limit: float | Sequence[int | tuple[int, int] | None] | None
     verbose: bool | int
     members_: tuple[Member, ...]
-    steps_done_: tuple[int | None, ...]
+    steps_done_: tuple[int | tuple[int, int] | None, ...]
     stopped_by_: str
 
     @property
@@ -170,7 +172,7 @@ class EnsembleEstimator(NetworkEstimator):
                 seed=rows.seed,
                 monitor="loss" if metric is None else metric.name,
                 train_metrics=False,
-                time_limit=self.time_limit if isinstance(self.time_limit, Real) else None,
+                time_limit=self._seconds,
                 engine=self._engine,
                 n_threads=self.n_threads,
                 verbose=min(int(self.verbose), 1),
@@ -191,20 +193,26 @@ class EnsembleEstimator(NetworkEstimator):
         turns = ((turn, kind) for kind, recipe in enumerate(portfolio) for turn in range(recipe.n_members))
         return [(kind, turn) for turn, kind in sorted(turns)]
 
-    def _max_steps(self, n_members: int) -> Sequence[int | None] | None:
+    @property
+    def _seconds(self) -> float | None:
+        """The time limit, where it is one in seconds."""
+        return float(self.time_limit) if isinstance(self.time_limit, int | float | np.number) else None
+
+    def _max_steps(self, n_members: int) -> Sequence[Steps | None] | None:
         """Return the limits that the person gave in steps; raise InputError where they are none."""
         given = self.time_limit
-        if given is None or isinstance(given, Real):
+        if given is None or self._seconds is not None:
             return None
         limits = list(given)  # type: ignore[arg-type]  # no number any more
-        if len(limits) != n_members or not all(
-            steps is None or (isinstance(steps, int | np.integer) and steps >= 0) for steps in limits
-        ):
+        if len(limits) != n_members or not all(map(_are_steps, limits)):
             raise InputError(
-                f"time_limit={given!r} must be a number of seconds above 0, or the steps_done_ of a fit: "
-                f"an entry for each of the {n_members} members that are planned, a whole number ≥ 0 or None."
+                f"time_limit={given!r} must be a number of seconds above 0, or the steps_done_ of a fit: an "
+                f"entry for each of the {n_members} members that are planned, a whole number ≥ 0, a pair of "
+                "them (done, planned) or None."
             )
-        return [None if steps is None else int(steps) for steps in limits]
+        return [
+            None if steps is None else Steps(*map(int, np.atleast_1d(steps).tolist())) for steps in limits
+        ]
 
     def _descent(self, recipe: Recipe, network: Network, n_rows: int) -> dict[str, Any]:
         """Return what `Training` is told about the steps of a member that learns from so many rows."""
@@ -265,3 +273,12 @@ class EnsembleEstimator(NetworkEstimator):
                 raise InputError("members_ has a member that does not fit the others.")
         self._require_restored("steps_done_", tuple, lambda _: True)
         self._require_restored("stopped_by_", str, lambda _: True)
+
+
+def _are_steps(given: Any) -> bool:
+    """Return whether that is an entry of ``steps_done_``."""
+    whole = int | np.integer
+    if isinstance(given, tuple | list):
+        pair = len(given) == 2 and all(isinstance(n, whole) for n in given)
+        return pair and 1 <= int(given[0]) <= int(given[1])
+    return given is None or (isinstance(given, whole) and int(given) >= 0)

@@ -24,6 +24,7 @@ from chainrule.training.batches import Data, Rows
 Array = NDArray[np.floating[Any]]
 
 CUT_SHORT = ("interrupt", "time", "steps")  # a member that ended so might have become better
+NEARLY = 0.9  # of the planned steps are about as good as all of them
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,13 @@ class Kind:
         first[:, self.inputs] = seen
         wide[first.size :] = theta[seen.size :]  # the weights of the first layer are the first of θ
         return network, wide
+
+
+class Steps(NamedTuple):
+    """How many steps a member does, and how many its schedule goes over; None for those of all epochs."""
+
+    done: int
+    planned: int | None = None
 
 
 class Job(NamedTuple):
@@ -233,8 +241,8 @@ class Plan:
         Rows that say when to stop, the same for all members.
     metric : Metric or None
         What says which epoch is the best; None for the loss.
-    max_steps : sequence of int or None
-        After how many steps each job ends, None for one that ends by itself; None for no limits.
+    max_steps : sequence of Steps or None
+        How many steps each job does, None for one that ends by itself; None for no limits.
     """
 
     kinds: Sequence[Kind]
@@ -243,7 +251,7 @@ class Plan:
     data: Data
     eval_set: Data | None = None
     metric: Metric | None = None
-    max_steps: Sequence[int | None] | None = None
+    max_steps: Sequence[Steps | None] | None = None
 
     @property
     def settings(self) -> Training:
@@ -305,26 +313,29 @@ class Plan:
         return None if limit is None else max(limit - (time.monotonic() - begin), 1e-9)
 
     def _is_wanted(self, k: int, begin: float) -> bool:
-        """Return whether a job shall be begun: not in the last tenth of the time, as it would not come far.
+        """Return whether a job shall be begun: not in the last quarter of the time, it would not come far.
 
         The first one always is: somebody has to predict.
         """
-        if self.max_steps is not None and self.max_steps[k] == 0:
+        if self.max_steps is not None and self.max_steps[k] == (0, None):
             return False
         limit = self.settings.time_limit
-        return k == 0 or limit is None or time.monotonic() - begin < 0.9 * limit
+        return k == 0 or limit is None or time.monotonic() - begin < 0.75 * limit
 
     def _train(self, k: int, n_threads: int, begin: float, stop: threading.Event | None = None) -> Trained:
         job = self.jobs[k]
         kind, part = self.kinds[job.kind], job.part
         data = kind.rows(self.data if part.learned is None else self.data.take(part.learned))
         held_out = self.eval_set if part.held_out is None else self.data.take(part.held_out)
+        steps = None if self.max_steps is None else self.max_steps[k]
+        done, planned = (None, None) if steps is None else steps
         settings = replace(
             kind.settings,
             seed=(kind.settings.seed + k) % 2**63,
             n_threads=n_threads,
             time_limit=self._seconds(begin),  # the rows have been copied
-            max_steps=None if self.max_steps is None else self.max_steps[k],
+            planned_steps=planned,
+            max_steps=None if done == planned else done,
             verbose=kind.settings.verbose if k == 0 else 0,
         )
         # its own network: engines keep memory for their caller
@@ -415,28 +426,32 @@ class Plan:
 
 
 def that_count(found: Sequence[Trained | None]) -> list[Trained]:
-    """Return the members to predict from: those that came to their end.
+    """Return the members to predict from: those that came to the end of their schedule, or close to it.
 
     Where none did, those that have a best epoch; where none has, the first one, as far as it got.
     """
     trained = [one for one in found if one is not None]
-    ended = [one for one in trained if one.member.history.stopped_by not in CUT_SHORT]
+    ended = [one for one in trained if _ended(one.member.history)]
     began = [one for one in trained if one.member.history.best_epoch > 0]
     return ended or began or trained[:1]
 
 
-def steps_done(found: Sequence[Trained | None]) -> tuple[int | None, ...]:
-    """Return after how many steps each job was ended.
+def steps_done(found: Sequence[Trained | None]) -> tuple[int | tuple[int, int] | None, ...]:
+    """Return after how many steps each job was ended, as `EnsembleEstimator` has it."""
+    return tuple(0 if one is None else _steps_done(one.member.history) for one in found)
 
-    It is None for one that came to its end by itself, and 0 for one that was not begun.
-    """
-    return tuple(
-        0
-        if one is None
-        else one.member.history.n_steps
-        if one.member.history.stopped_by in CUT_SHORT
-        else None
-        for one in found
+
+def _steps_done(history: History) -> int | tuple[int, int] | None:
+    if history.planned_steps is not None:
+        return history.n_steps, history.planned_steps
+    return history.n_steps if history.stopped_by in CUT_SHORT else None
+
+
+def _ended(history: History) -> bool:
+    """Return whether a training came to its end, or nearly so: its learning rate was low then."""
+    planned = history.planned_steps
+    return history.stopped_by not in CUT_SHORT or (
+        planned is not None and history.n_steps >= NEARLY * planned
     )
 
 

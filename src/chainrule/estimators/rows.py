@@ -1,5 +1,6 @@
 """The rows of a fit: which are set aside, the person's own validation rows, groups, the start."""
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -10,13 +11,17 @@ from chainrule.errors import InputError
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import read_target, weighted_mean
 from chainrule.network import Network, checked_weight
-from chainrule.tables import TableEncoder, read_column
+from chainrule.tables import Cells, TableEncoder, read_column
 from chainrule.training import split_validation
 from chainrule.training.batches import Data, Rows
 
 Array = NDArray[np.floating[Any]]
 
 FEWEST_VALIDATION_ROWS = 5  # fewer say nothing about when to stop
+# Under a time limit about this share of the time that is left goes into encoding rows; about as much, or
+# more, goes into copies of them, and the rest is for the steps. Some rows are always encoded.
+SHARE_TO_ENCODE = 0.15
+FEWEST_ENCODED_ROWS = 1024
 
 
 class Part(NamedTuple):
@@ -92,8 +97,23 @@ def weighted_by_class(data: Data, factors: NDArray[np.float64] | None) -> Data:
     return data._replace(weight=checked_weight(its, len(data.y), data.X.dtype))
 
 
-def read_groups(groups: Any, n_rows: int) -> Rows:
-    """Return the number of each row's group, (n_rows,); raise InputError where a row has none."""
+def weighted_by_draw(drawn: Rows | None, weight: Array | None, n_rows: int) -> Array | None:
+    """Return the weights (n_rows,), 0 for rows that were not drawn; as they are where all were."""
+    if drawn is None:
+        return weight
+    its = np.zeros(n_rows, dtype=np.float32)
+    its[drawn] = 1 if weight is None else weight[drawn]
+    return its
+
+
+def read_groups(groups: Any, n_rows: int, drawn: Rows | None = None) -> Rows:
+    """Return the number of each row's group, (n_rows,), or of those that were drawn.
+
+    Raises
+    ------
+    InputError
+        When a row has none, or when all are in one.
+    """
     cells = read_column("groups", groups, categorical=True).cells
     missing = [row for row, cell in enumerate(cells) if cell is None]
     if missing:
@@ -109,14 +129,43 @@ def read_groups(groups: Any, n_rows: int) -> Rows:
             "groups has one group, so no rows can be set aside without splitting it: leave groups out, or "
             "give an eval_set."
         )
-    return np.asarray(numbers, dtype=np.int64)
+    numbers_of_all = np.asarray(numbers, dtype=np.int64)
+    return numbers_of_all if drawn is None else numbers_of_all[drawn]
 
 
-def require_as_many(rows: Array, y: NDArray[Any]) -> None:
+def rows_in_time(cells: Cells, weight: Array | None, seed: int, seconds: float) -> Rows | None:
+    """Return the rows (n_drawn,), ascending, that there is time to encode; None where that is all of them.
+
+    They are drawn from the rows that count. How many, the time says that some of them take.
+
+    Parameters
+    ----------
+    cells : Cells
+        The table.
+    weight : (n_rows,) or None
+        Weights of the rows.
+    seed : int
+        Decides which are drawn.
+    seconds : float
+        The time that is left.
+    """
+    n_rows = cells.n_rows
+    if n_rows <= FEWEST_ENCODED_ROWS:
+        return None
+    order = np.random.default_rng(seed).permutation(n_rows if weight is None else np.flatnonzero(weight))
+    some = order[:FEWEST_ENCODED_ROWS]
+    begin = time.monotonic()
+    cells.write(rows=some)
+    a_row = max(time.monotonic() - begin, 1e-9) / len(some)
+    most = max(int(SHARE_TO_ENCODE * seconds / a_row), FEWEST_ENCODED_ROWS)
+    return None if most >= len(order) else np.sort(order[:most])
+
+
+def require_as_many(n_rows: int, y: NDArray[Any]) -> None:
     """Raise unless each row has its target."""
-    if len(rows) != len(y):
+    if n_rows != len(y):
         raise InputError(
-            f"X has {len(rows)} rows and y has {len(y)}: Found input variables with inconsistent "
+            f"X has {n_rows} rows and y has {len(y)}: Found input variables with inconsistent "
             "numbers of samples. Each row needs its target."
         )
 
@@ -128,7 +177,7 @@ def read_eval_set(eval_set: Any, encoder: TableEncoder, target: Any, network: Ne
         raise InputError(f"eval_set must be a tuple {wanted}.")
     try:
         rows, values = encoder.transform(eval_set[0]), read_target(eval_set[1], may_miss=True)[0]
-        require_as_many(rows, values)
+        require_as_many(len(rows), values)
         its = moved.alike(*eval_set[2:]).logits(network, target, len(rows))
         return Data(rows, target.encode(values), None, its)
     except InputError as error:

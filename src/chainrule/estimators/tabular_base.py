@@ -26,7 +26,9 @@ from chainrule.estimators.rows import (
     read_eval_set,
     read_groups,
     require_as_many,
+    rows_in_time,
     weighted_by_class,
+    weighted_by_draw,
 )
 from chainrule.estimators.targets import (
     names_of_two,
@@ -61,7 +63,7 @@ class TabularEstimator(Predictive, ABC):
         "categorical_features": ["array-like", None],
         "metric": [StrOptions(set(METRICS)), Metric, None],
         "validation": [StrOptions({"random", "last"})],
-        "time_limit": [Interval(Real, 0, None, closed="neither"), "array-like", None],
+        "time_limit": [Interval(Real, 0, None, closed="neither"), list, tuple, None],
         "random_state": ["random_state"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
@@ -72,6 +74,7 @@ class TabularEstimator(Predictive, ABC):
         *Predictive._saved,
         "seed_",
         "n_rows_",
+        "rows_drawn_",
         *NAMES,
     )
     _target_kind: ClassVar[type[Any]]
@@ -92,7 +95,7 @@ class TabularEstimator(Predictive, ABC):
         validation: Literal["random", "last"] = "random",
         metric: str | Metric | None = None,
         categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
-        time_limit: float | Sequence[int | None] | None = None,
+        time_limit: float | Sequence[int | tuple[int, int] | None] | None = None,
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
@@ -178,28 +181,35 @@ class TabularEstimator(Predictive, ABC):
         portfolio = self._portfolio(len(values))
         n_ramps = max(recipe.n_ramps for recipe in portfolio)
         encoder = TableEncoder(self.categorical_features, n_ramps).fit(X)
-        rows = encoder.transform(X)
-        require_as_many(rows, values)
-        weight = checked_weight(sample_weight, len(rows), rows.dtype)
+        cells = encoder.read(X)
+        n_rows, seed = cells.n_rows, self._draw_seed()
+        require_as_many(n_rows, values)
+        weight = checked_weight(sample_weight, n_rows, np.dtype(np.float32))
         moved = Moved.read(offset, exposure)
+        drawn = None
+        if self._seconds is not None:
+            drawn = rows_in_time(cells, weight, seed, self._seconds - (time.monotonic() - begin))
+            weight = weighted_by_draw(drawn, weight, n_rows)
         likelihood, target = self._learn_target(values, weight, order_of(y), moved)
         network = Network(encoder.n_inputs, self._layers(portfolio[0]), likelihood=likelihood)
-        data = Data(rows, target.encode(values), weight, moved.logits(network, target, len(rows)))
+        of_all = moved.logits(network, target, n_rows)
+        data = Data(np.empty((n_rows, 0), np.float32), target.encode(values), weight, of_all)
+        data = (data if drawn is None else data.take(drawn))._replace(X=cells.write(rows=drawn))
         factors = self._class_factors(values, weight, target)
         chosen = None if eval_set is None else read_eval_set(eval_set, encoder, target, network, moved)
         split = Split(
             data=weighted_by_class(data, factors),
             eval_set=None if chosen is None else weighted_by_class(chosen, factors),
-            seed=self._draw_seed(),
+            seed=seed,
             fraction=self._validation_fraction(portfolio),
             stratify=is_classifier(self) and data.y.ndim == 1,
-            groups=None if groups is None else read_groups(groups, len(rows)),
+            groups=None if groups is None else read_groups(groups, n_rows, drawn),
             in_time=self.validation == "last",
         ).that_count()
         plan = self._plan(portfolio, likelihood, encoder.is_ramp, split, metric_of(self.metric, likelihood))
         held_out = self._train(plan, begin)
         self.encoder_, self.target_ = encoder, target
-        self.seed_, self.n_rows_ = split.seed, len(rows)
+        self.seed_, self.n_rows_, self.rows_drawn_ = seed, len(data.X), drawn
         self.offset_name_, self.exposure_name_ = moved.offset_name, moved.exposure_name
         self.target_name_, self.event_name_ = names_of_two(y) if is_censored(likelihood) else (name, None)
         self._calibrate(held_out, split.data)

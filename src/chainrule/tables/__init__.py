@@ -1,6 +1,6 @@
 """From any table to numbers: what each column is, and how it becomes inputs."""
 
-from chainrule.tables.encoder import TableEncoder
+from chainrule.tables.encoder import Cells, TableEncoder
 from chainrule.tables.schema import Column, read_column, task_of_target
 
-__all__ = ["Column", "TableEncoder", "read_column", "task_of_target"]
+__all__ = ["Cells", "Column", "TableEncoder", "read_column", "task_of_target"]

@@ -1,6 +1,7 @@
 """From a table to the matrix X of inputs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +32,35 @@ MOST_INPUTS = 1024
 # So many rows of X are written at a time: all columns of a row lie together in memory.
 BLOCK = 1024
 MOST_CELLS = 2**27
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a table that were read and checked, beside what makes inputs of them.
+
+    Parameters
+    ----------
+    columns : list of (encoding, Values, slice)
+        Those that have inputs, and which columns of X these are.
+    n_rows, n_inputs : int
+        How many rows the table has, and how many columns X.
+    """
+
+    columns: list[tuple[Number | Category | Datetime, Values, slice]]
+    n_rows: int
+    n_inputs: int
+
+    def write(
+        self, dtype: str = "float32", rows: NDArray[np.intp] | None = None
+    ) -> NDArray[np.floating[Any]]:
+        """Return the inputs (n_rows, n_inputs) of all rows, or of those with these numbers, as ordered."""
+        n_rows = self.n_rows if rows is None else len(rows)
+        X = np.zeros((n_rows, self.n_inputs), dtype=dtype)
+        for start in range(0, n_rows, BLOCK):
+            part = slice(start, start + BLOCK)
+            for encoding, values, inputs in self.columns:
+                encoding.write(values.at(part if rows is None else rows[part]), X[part, inputs])
+        return X
 
 
 class TableEncoder:
@@ -147,10 +177,20 @@ class TableEncoder:
         InputError
             When it is no table, or has other columns or other contents than at fit.
         """
-        if not self._encodings:
-            raise InputError("This TableEncoder has seen no table yet: call fit(table) first.")
         if dtype not in ("float32", "float64"):
             raise InputError(f"dtype={dtype!r} is not possible; choose 'float32' or 'float64'.")
+        return self.read(table).write(dtype)
+
+    def read(self, table: Any) -> "Cells":
+        """Return a table's cells ready to be written as inputs, all rows or some of them.
+
+        Parameters
+        ----------
+        table : as for `transform`
+            With the errors that `transform` has.
+        """
+        if not self._encodings:
+            raise InputError("This TableEncoder has seen no table yet: call fit(table) first.")
         source = open_table(table)
         self._require_same_columns(source)
         columns: list[tuple[Number | Category | Datetime, Values, slice]] = []
@@ -165,12 +205,7 @@ class TableEncoder:
             last = first + len(encoding.input_names(name))
             columns.append((encoding, values, slice(first, last)))
             first = last
-        X = np.zeros((source.n_rows, first), dtype=dtype)
-        for start in range(0, source.n_rows, BLOCK):
-            stop = start + BLOCK
-            for encoding, values, inputs in columns:
-                encoding.write(values.between(start, stop), X[start:stop, inputs])
-        return X
+        return Cells(columns, source.n_rows, first)
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -138,14 +138,24 @@ class Number:
             z[missing] = 0.0
             out[:, 0] = z
         if self.knots:
-            low, high = np.array(self.knots[:-1]), np.array(self.knots[1:])
-            ramps = np.clip(numbers[:, None], low, high)  # first: nothing overflows between two knots
-            ramps *= 0.5
-            ramps -= 0.5 * low
-            ramps /= 0.5 * high - 0.5 * low
-            ramps -= HALF_RAMP  # N25
-            ramps[missing] = 0.0
-            out[:, self.ramps.start : self.ramps.stop] = ramps
+            self._write_ramps(numbers, missing, out[:, self.ramps.start : self.ramps.stop])
+
+    def _write_ramps(
+        self, numbers: NDArray[np.float64], missing: NDArray[np.bool_], out: NDArray[np.floating[Any]]
+    ) -> None:
+        """Write the ramps (N25): a number is within one of them, and all the others are at one of their ends.
+
+        So most of it is a copy of a row of ends, which is many times faster than to compute each ramp.
+        """
+        knots, n_ramps = np.array(self.knots), len(self.knots) - 1
+        at = np.searchsorted(knots, numbers, side="right") - 1  # −1 below all knots, n_ramps above them
+        ends = np.where(np.arange(n_ramps) < np.arange(-1, n_ramps + 1)[:, None], HALF_RAMP, -HALF_RAMP)
+        out[...] = ends.astype(out.dtype)[at + 1]
+        rows = np.flatnonzero((at >= 0) & (at < n_ramps) & ~missing)
+        its = at[rows]
+        low, high = 0.5 * knots[its], 0.5 * knots[its + 1]  # halves: nothing overflows between two knots
+        out[rows, its] = (0.5 * numbers[rows] - low) / (high - low) - HALF_RAMP
+        out[missing] = 0.0
 
 
 def _knots(halves: NDArray[np.float64], n_ramps: int) -> tuple[float, ...]:

@@ -100,9 +100,12 @@ class Values:
     time_zone: str | None = None
     categorical: bool = False
 
-    def between(self, start: int, stop: int) -> "Values":
+    def at(self, rows: slice | NDArray[np.intp]) -> "Values":
         """Return the cells of these rows."""
-        return replace(self, cells=self.cells[start:stop])
+        cells = self.cells
+        if isinstance(cells, list) and not isinstance(rows, slice):
+            return replace(self, cells=[cells[row] for row in rows])
+        return replace(self, cells=cells[rows])
 
     def numbers_in_text(self) -> "Values":
         """Return text as the numbers that are written there, or as it is where a cell is none.

@@ -97,6 +97,8 @@ class History:
         say. "converged": L-BFGS came within its tolerance, or could find no lower point in this dtype.
     n_steps : int
         How many steps were done; the iterations of L-BFGS.
+    planned_steps : int or None
+        How many steps the schedule went over, where these were fewer than those of all epochs.
     gradients : list of GradientRecord
         The size of the gradient in each layer after some of the epochs, where a `GradientNorms` looked.
 
@@ -120,6 +122,7 @@ class History:
     best_epoch: int = 0
     stopped_by: StoppedBy = "epochs"
     n_steps: int = 0
+    planned_steps: int | None = None
     gradients: list[GradientRecord] = field(default_factory=list)
 
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -139,6 +142,7 @@ class History:
             "best_epoch": self.best_epoch,
             "stopped_by": self.stopped_by,
             "n_steps": self.n_steps,
+            "planned_steps": self.planned_steps,
             "columns": columns,
             "gradients": [
                 [record.epoch, *(_to_json(norm) for norm in record.norms)] for record in self.gradients
@@ -160,7 +164,8 @@ class History:
             best_epoch=described["best_epoch"],
             stopped_by=described["stopped_by"],
             n_steps=described["n_steps"],
-            gradients=[  # files of earlier versions have none
+            planned_steps=described.get("planned_steps"),  # files of earlier versions have none
+            gradients=[  # nor these
                 GradientRecord(int(epoch), tuple(map(float, norms)))
                 for epoch, *norms in described.get("gradients", ())
             ],

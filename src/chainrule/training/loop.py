@@ -14,6 +14,7 @@ from chainrule.optimization import LBFGS, Optimizer
 from chainrule.training.batches import Array, Data, batch_totals, epoch_order
 from chainrule.training.history import StoppedBy
 from chainrule.training.metrics import Metric, checked_metrics
+from chainrule.training.planning import planned_steps
 from chainrule.training.run import Callback, Run, TrainingResult
 from chainrule.training.settings import Training
 from chainrule.training.whole_data import descend_by_lbfgs
@@ -135,6 +136,8 @@ def _descend_by_batches(run: Run, optimizer: Optimizer) -> StoppedBy:
     settings, (X, y, weight, offset) = run.settings, run.data
     batch_size = settings.batch_size
     n_steps = math.ceil(len(X) / batch_size)  # in one epoch
+    n_planned, n_whole = planned_steps(run, optimizer, n_steps), settings.epochs * n_steps
+    run.plan(None if n_planned == n_whole else n_planned, math.ceil(n_planned / n_steps))
     descent = Descent(
         run.theta,
         optimizer,
@@ -143,31 +146,34 @@ def _descend_by_batches(run: Run, optimizer: Optimizer) -> StoppedBy:
         settings.decay_biases,
         dropout_seed=settings.seed,
     )
-    for epoch in range(settings.epochs):
+    for first in range(0, n_planned, n_steps):
+        epoch, n_here = first // n_steps, min(n_steps, n_planned - first)
         order = epoch_order(len(X), settings.seed, epoch) if settings.shuffle else np.arange(len(X))
-        factors = settings.schedule.factors(epoch * n_steps, (epoch + 1) * n_steps, settings.epochs * n_steps)
-        rates = optimizer.learning_rate * factors
-        losses = np.empty(n_steps)
+        order = order[: n_here * batch_size]
+        rates = optimizer.learning_rate * settings.schedule.factors(first, first + n_here, n_planned)
+        losses = np.empty(n_here)
         done = 0
-        while done < n_steps:
+        while done < n_here:
             over = run.limit_reached
             if done and over is not None:
                 return over
-            stop = done + min(n_steps - done, run.steps_left)
+            stop = done + min(n_here - done, run.steps_left)
             rows, its_rates = order[done * batch_size : stop * batch_size], rates[done:stop]
             taken = run.engine.run_steps(descent, X, y, weight, rows, batch_size, its_rates, offset=offset)
             run.history.n_steps += len(taken)
             losses[done : done + len(taken)] = taken
             done += len(taken)
             if not math.isfinite(taken[-1]):
-                when = f"in epoch {epoch + 1}, at step {done} of {n_steps}"
+                when = f"in epoch {epoch + 1}, at step {done} of {n_here}"
                 raise run.diverged(float(taken[-1]), when, float(rates[done - 1]))
             run.progress.moved(epoch + done / n_steps)
         train_loss = np.average(losses, weights=batch_totals(weight, order, batch_size))
         stopped_by = run.end_of_epoch(float(train_loss), float(rates[-1]))
         if stopped_by is not None:
             return stopped_by
-    return "epochs"
+    if n_planned == n_whole:
+        return "epochs"
+    return "time" if settings.planned_steps is None else "steps"
 
 
 def _checked_data(

@@ -27,7 +27,7 @@ class Progress:
     """
 
     def __init__(self, n_epochs: int, n_rows: int) -> None:
-        self._n_epochs, self._n_rows = n_epochs, n_rows
+        self.n_epochs, self._n_rows = n_epochs, n_rows
         self._start = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -50,13 +50,13 @@ class Progress:
     def line(self, record: EpochRecord, best: str) -> str:
         """Return what is shown after an epoch."""
         seconds = max(time.monotonic() - self._start, 1e-9)
-        parts = [f"epoch {record.epoch}/{self._n_epochs}", f"train loss {record.train_loss:.5g}"]
+        parts = [f"epoch {record.epoch}/{self.n_epochs}", f"train loss {record.train_loss:.5g}"]
         if record.validation_loss is not None:
             parts.append(f"validation loss {record.validation_loss:.5g}")
         if best:
             parts.append(f"best {best}")
         parts.append(f"{self._n_rows * record.epoch / seconds:,.0f} rows/s")
-        parts.append(f"at most {seconds * (self._n_epochs / record.epoch - 1):.0f} s left")
+        parts.append(f"at most {seconds * (self.n_epochs / record.epoch - 1):.0f} s left")
         return ", ".join(parts)
 
 
@@ -65,7 +65,7 @@ class PlainProgress(Progress):
 
     def epoch_done(self, record: EpochRecord, best: str) -> None:
         """Print the line of the first epoch, and of every so many."""
-        if record.epoch == 1 or record.epoch % math.ceil(self._n_epochs / _LINES) == 0:
+        if record.epoch == 1 or record.epoch % math.ceil(self.n_epochs / _LINES) == 0:
             print(self.line(record, best), file=sys.stderr)
 
     def ended(self, history: History) -> None:
@@ -119,7 +119,7 @@ class TerminalProgress(LiveProgress):
     def show(self, epochs_done: float, text: str | None) -> None:
         """Draw the bar, as wide as the terminal at most."""
         self._text = text or getattr(self, "_text", "epoch 1")
-        done = min(round(_BAR * epochs_done / self._n_epochs), _BAR)
+        done = min(round(_BAR * epochs_done / self.n_epochs), _BAR)
         line = f"{'#' * done}{'.' * (_BAR - done)} {self._text}"
         self._write("\r" + line[: shutil.get_terminal_size().columns - 1])
 
@@ -151,7 +151,7 @@ class NotebookProgress(LiveProgress):
         self._output.update(self._html(epochs_done))
 
     def _html(self, epochs_done: float) -> Any:
-        bar = f'<progress value="{epochs_done:.3f}" max="{self._n_epochs}" style="width: 12em"></progress>'
+        bar = f'<progress value="{epochs_done:.3f}" max="{self.n_epochs}" style="width: 12em"></progress>'
         return sys.modules["IPython.display"].HTML(f"{bar} {escape(self._text)}")
 
 

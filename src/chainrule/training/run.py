@@ -125,10 +125,10 @@ class Run:
         self._start = time.monotonic()
 
     @property
-    def time_is_over(self) -> bool:
-        """Whether the time limit has been reached."""
+    def seconds_left(self) -> float | None:
+        """How many seconds the time limit leaves; None without one."""
         limit = self.settings.time_limit
-        return limit is not None and time.monotonic() - self._start >= limit
+        return None if limit is None else limit - (time.monotonic() - self._start)
 
     @property
     def steps_left(self) -> int:
@@ -141,20 +141,35 @@ class Run:
         """Which limit has been reached, if one has."""
         if self.steps_left <= 0:
             return "steps"
-        return "time" if self.time_is_over else None
+        left = self.seconds_left
+        return "time" if left is not None and left <= 0 else None
+
+    def plan(self, n_steps: int | None, n_epochs: int) -> None:
+        """Take in over how many steps the schedule goes (None: those of all epochs), in so many epochs."""
+        self.history.planned_steps = n_steps
+        self.progress.n_epochs = n_epochs
+
+    def look(self) -> tuple[float | None, dict[str, float], dict[str, float]]:
+        """Return the loss of the validation rows, the metrics of the training rows, and theirs."""
+        validation = self._validation
+        with_train = self.settings.train_metrics or validation is None
+        return (
+            None if validation is None else self.engine.loss(self.theta, *validation),
+            self._measure(self.data) if with_train else {},
+            {} if validation is None else self._measure(validation),
+        )
 
     def end_of_epoch(self, train_loss: float, learning_rate: float | None) -> StoppedBy | None:
         """Record an epoch, and return why the training shall end after it, or None."""
-        validation = self._validation
-        with_train = self.settings.train_metrics or validation is None
+        validation_loss, train_metrics, validation_metrics = self.look()
         record = EpochRecord(
             epoch=len(self.history.epochs) + 1,
             train_loss=train_loss,
-            validation_loss=None if validation is None else self.engine.loss(self.theta, *validation),
+            validation_loss=validation_loss,
             learning_rate=learning_rate,
             seconds=time.monotonic() - self._start,
-            train_metrics=self._measure(self.data) if with_train else {},
-            validation_metrics={} if validation is None else self._measure(validation),
+            train_metrics=train_metrics,
+            validation_metrics=validation_metrics,
         )
         self.history.epochs.append(record)
         # Where the validation loss is infinite, θ is not the best one by any metric.

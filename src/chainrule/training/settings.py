@@ -45,11 +45,16 @@ class Training:
     seed : int, default 0
         Decides the orders of the rows and the dropout masks; from 0 to 2⁶³ − 1.
     time_limit : float, optional
-        Seconds after which the training stops, also inside an epoch; None for no limit.
+        Seconds after which the training stops, also inside an epoch; None for no limit. Where they will not
+        do for all epochs, by the time that the first steps take, a schedule other than `Constant` is drawn
+        over the steps that there is time for.
+    planned_steps : int, optional
+        Steps that the schedule goes over, and after which the training stops; None for those of all epochs,
+        or for those that there is time for.
     max_steps : int, optional
         Steps (iterations of `LBFGS`) after which the training stops, also inside an epoch; None for no limit.
-        The schedule is that of all epochs. With the ``n_steps`` of a training that a time limit ended, it
-        is repeated to the bit.
+        The schedule goes on as if there were none. With ``planned_steps`` and ``n_steps`` of the history of a
+        training that a time limit ended, it is repeated to the bit.
     train_metrics : bool, default True
         Whether metrics are computed for the training rows beside validation rows, which costs a pass over
         them after each epoch.
@@ -87,6 +92,7 @@ class Training:
     monitor: str = "loss"
     seed: int = 0
     time_limit: float | None = None
+    planned_steps: int | None = None
     max_steps: int | None = None
     train_metrics: bool = True
     engine: str = "native"
@@ -98,7 +104,7 @@ class Training:
             self._require(name, isinstance(getattr(self, name), kind), "one of chainrule.optimization")
         for name in ("epochs", "batch_size"):
             self._require(name, _is_count(getattr(self, name)), "a whole number of at least 1")
-        for name in ("patience", "max_steps", "n_threads"):
+        for name in ("patience", "planned_steps", "max_steps", "n_threads"):
             value = getattr(self, name)
             self._require(name, value is None or _is_count(value), "a whole number of at least 1, or None")
         for name in ("clip_norm", "time_limit"):
