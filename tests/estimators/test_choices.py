@@ -314,19 +314,8 @@ def test_members_that_came_to_their_end_are_kept_alone(homes):
     assert model.steps_done_ == limits
 
 
-LIMITS = [
-    0,
-    -1.0,
-    [1, 2, 3],
-    [1],
-    [1, -1],
-    [1, 0.5],
-    ["1", "2"],
-    "5",
-    [[1], [2]],
-    [1, (3, 2)],
-    [None, (0, 2)],
-]
+WHOLE = [0, -1.0, [1, 2, 3], [1], [1, -1], [1, 0.5], ["1", "2"], "5"]
+LIMITS = [*WHOLE, [(), 2], [1, (1, 2, 3, 4)], [1, (3, 2)], [None, (2, 0)], [1, (1, 2, 0)]]
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -368,24 +357,25 @@ def test_rows_that_are_not_drawn_count_as_rows_of_weight_0(homes, target, given,
     settings = {"class_weight": "balanced"} if given == "balanced" and target in ("boolean", "three") else {}
     X, y = homes.table, homes.targets[target]
     model = model_for(target, time_limit=1000.0, **settings).fit(X, y, weight, **more)
-    drawn = model.rows_drawn_
-    assert len(drawn) == model.n_rows_ == 90
-    assert (np.diff(drawn) > 0).all()
+    assert model.n_rows_ == 90
+    assert [steps[2] for steps in model.steps_done_] == [90, 90]
+    drawn = rows_module.drawn_rows(90, n_rows, weight, model.seed_)
     assert weight is None or weight[drawn].all()
     its = np.zeros(n_rows)
     its[drawn] = 1 if weight is None else weight[drawn]
-    again = model_for(target, time_limit=model.steps_done_, **settings).fit(X, y, its, **more)
-    assert again.rows_drawn_ is None
-    for one, other in zip(model.members_, again.members_, strict=True):
-        np.testing.assert_array_equal(one.theta, other.theta)
-    np.testing.assert_array_equal(again.predict(X), model.predict(X))
     model.save(tmp_path / "model.safetensors")
-    np.testing.assert_array_equal(cr.load(tmp_path / "model.safetensors").rows_drawn_, drawn)
+    steps = cr.load(tmp_path / "model.safetensors").steps_done_
+    for limit, its_weight in ((None, its), (steps, weight)):
+        again = model_for(target, time_limit=limit, **settings).fit(X, y, its_weight, **more)
+        for one, other in zip(model.members_, again.members_, strict=True):
+            np.testing.assert_array_equal(one.theta, other.theta)
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert again.steps_done_ == model.steps_done_ == steps
 
 
 def test_where_there_is_time_for_all_rows_none_are_drawn(homes):
     model = model_for("number", time_limit=1000.0).fit(homes.table, homes.targets["number"])
-    assert model.rows_drawn_ is None
+    assert model.steps_done_ == (None, None)
     assert model.n_rows_ == len(homes.table)
 
 
@@ -401,8 +391,11 @@ def test_more_time_is_for_more_rows(monkeypatch):
 
     cells = SimpleNamespace(n_rows=1000, write=write)
     found = {seconds: rows_module.rows_in_time(cells, None, 3, seconds) for seconds in (-1.0, 0.0, 2.0, 5.0)}
-    assert [len(rows) for rows in found.values()] == [10, 10, 307, 768]
-    assert set(found[2.0]) < set(found[5.0])
+    assert list(found.values()) == [10, 10, 307, 768]
+    drawn = {n: rows_module.drawn_rows(n, 1000, None, 3) for n in (10, 307, 768)}
+    assert [len(rows) for rows in drawn.values()] == [10, 307, 768]
+    assert set(drawn[10]) < set(drawn[307]) < set(drawn[768])
+    assert all((np.diff(rows) > 0).all() for rows in drawn.values())
     assert rows_module.rows_in_time(cells, None, 3, 1000.0) is None
     assert rows_module.rows_in_time(SimpleNamespace(n_rows=10), None, 3, 0.0) is None
-    np.testing.assert_array_equal(found[0.0], np.sort(seen[0]))
+    np.testing.assert_array_equal(seen[0], drawn[10])

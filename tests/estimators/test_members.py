@@ -175,7 +175,11 @@ def test_members_that_came_close_to_the_end_of_their_schedule_count_with_those_t
     planned, nearly = trained("time", 20, 20), trained("time", 18, 20)
     not_nearly, cut, hardly = trained("time", 17, 20), trained("interrupt", 49), trained("time", 1, 20, 0)
     every = [whole, early, planned, not_nearly, None, cut, nearly, hardly]
-    assert that_count(every) == [whole, early, planned, nearly]
+    assert that_count(every) == [whole, early]
+    assert that_count([planned, not_nearly, nearly, early]) == [planned, nearly, early]
+    assert that_count([planned, trained("time", 9, 9), trained("time", 10, 10)])[1:] == [
+        trained("time", 10, 10)
+    ]
     assert that_count([not_nearly, cut, None, hardly]) == [not_nearly, cut]
     assert that_count([hardly, None]) == [hardly]
     assert steps_done(every) == (None, (12, 30), (20, 20), (17, 20), 0, 49, (18, 20), (1, 20))

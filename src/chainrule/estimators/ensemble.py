@@ -18,7 +18,6 @@ from chainrule.estimators.members import (
     Kind,
     Member,
     Plan,
-    Steps,
     View,
     average,
     steps_done,
@@ -35,6 +34,7 @@ from chainrule.estimators.recipe import (
     portfolio_for,
 )
 from chainrule.estimators.rows import Split
+from chainrule.estimators.steps import Entry, Steps, read_steps
 from chainrule.likelihoods import Bernoulli, Categorical, Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
@@ -50,11 +50,10 @@ class EnsembleEstimator(NetworkEstimator):
     ----------
     members_ : tuple of Member
         The networks, each with its θ, its training and its weight.
-    steps_done_ : tuple of int, (int, int) or None
+    steps_done_ : tuple of int, tuple or None
         After how many steps each planned member was ended by the time limit, None for one that came to its
-        end, 0 for one that was not begun. A pair is the steps done, and those that the schedule went over
-        because there was no time for all epochs. As ``time_limit`` of another fit it repeats this one to the
-        bit, whatever the time.
+        end, 0 for one that was not begun; what else the limit changed, `Steps` says. As ``time_limit`` of
+        another fit it repeats this one to the bit, whatever the time.
     stopped_by_ : str
         Why the training ended: "epochs", "patience", "time", "steps", "interrupt" or "converged". Of
         several members: the limit or the interruption where one of them met it, else why the first one ended.
@@ -70,10 +69,10 @@ class EnsembleEstimator(NetworkEstimator):
     dropout: float | None
     n_members: int | None
     validation_fraction: float | None
-    time_limit: float | Sequence[int | tuple[int, int] | None] | None
+    time_limit: float | Sequence[Entry] | None
     verbose: bool | int
     members_: tuple[Member, ...]
-    steps_done_: tuple[int | tuple[int, int] | None, ...]
+    steps_done_: tuple[Entry, ...]
     stopped_by_: str
 
     @property
@@ -178,7 +177,7 @@ class EnsembleEstimator(NetworkEstimator):
                 verbose=min(int(self.verbose), 1),
             )
             kinds.append(Kind(network, settings, inputs))
-        return Plan(kinds, jobs, likelihood, rows.data, rows.eval_set, metric, self._max_steps(len(jobs)))
+        return Plan(kinds, jobs, likelihood, rows.data, rows.eval_set, metric, self._steps(portfolio))
 
     def _smoothed(self, likelihood: Likelihood, recipe: Recipe) -> Likelihood:
         """Return the likelihood with the recipe's label smoothing; one that a person made is left alone."""
@@ -198,21 +197,11 @@ class EnsembleEstimator(NetworkEstimator):
         """The time limit, where it is one in seconds."""
         return float(self.time_limit) if isinstance(self.time_limit, int | float | np.number) else None
 
-    def _max_steps(self, n_members: int) -> Sequence[Steps | None] | None:
+    def _steps(self, portfolio: Portfolio) -> Sequence[Steps] | None:
         """Return the limits that the person gave in steps; raise InputError where they are none."""
-        given = self.time_limit
-        if given is None or self._seconds is not None:
+        if self.time_limit is None or self._seconds is not None:
             return None
-        limits = list(given)  # type: ignore[arg-type]  # no number any more
-        if len(limits) != n_members or not all(map(_are_steps, limits)):
-            raise InputError(
-                f"time_limit={given!r} must be a number of seconds above 0, or the steps_done_ of a fit: an "
-                f"entry for each of the {n_members} members that are planned, a whole number ≥ 0, a pair of "
-                "them (done, planned) or None."
-            )
-        return [
-            None if steps is None else Steps(*map(int, np.atleast_1d(steps).tolist())) for steps in limits
-        ]
+        return read_steps(self.time_limit, len(self._turns(portfolio)))
 
     def _descent(self, recipe: Recipe, network: Network, n_rows: int) -> dict[str, Any]:
         """Return what `Training` is told about the steps of a member that learns from so many rows."""
@@ -236,12 +225,12 @@ class EnsembleEstimator(NetworkEstimator):
             "batch_size": batch_size_for(n_rows),
         }
 
-    def _train(self, plan: Plan, begin: float) -> HeldOut | None:
+    def _train(self, plan: Plan, begin: float, n_drawn: int | None) -> HeldOut | None:
         """Train the members, keep those that count, and return what they held out."""
         found = plan.fit(begin)
         trained = plan.weighted(that_count(found))
         self.members_ = tuple(one.member for one in trained)
-        self.steps_done_ = steps_done(found)
+        self.steps_done_ = steps_done(found, n_drawn)
         self.stopped_by_ = stopped_by(found)
         return plan.held_out(trained)
 
@@ -273,12 +262,3 @@ class EnsembleEstimator(NetworkEstimator):
                 raise InputError("members_ has a member that does not fit the others.")
         self._require_restored("steps_done_", tuple, lambda _: True)
         self._require_restored("stopped_by_", str, lambda _: True)
-
-
-def _are_steps(given: Any) -> bool:
-    """Return whether that is an entry of ``steps_done_``."""
-    whole = int | np.integer
-    if isinstance(given, tuple | list):
-        pair = len(given) == 2 and all(isinstance(n, whole) for n in given)
-        return pair and 1 <= int(given[0]) <= int(given[1])
-    return given is None or (isinstance(given, whole) and int(given) >= 0)

@@ -15,6 +15,7 @@ from chainrule.engine.native import usable_threads
 from chainrule.estimators.greedy import greedy_counts
 from chainrule.estimators.interrupts import ctrl_c_sets
 from chainrule.estimators.rows import Part, initial_parameters
+from chainrule.estimators.steps import Entry, Steps
 from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS
@@ -94,13 +95,6 @@ class Kind:
         first[:, self.inputs] = seen
         wide[first.size :] = theta[seen.size :]  # the weights of the first layer are the first of θ
         return network, wide
-
-
-class Steps(NamedTuple):
-    """How many steps a member does, and how many its schedule goes over; None for those of all epochs."""
-
-    done: int
-    planned: int | None = None
 
 
 class Job(NamedTuple):
@@ -241,8 +235,8 @@ class Plan:
         Rows that say when to stop, the same for all members.
     metric : Metric or None
         What says which epoch is the best; None for the loss.
-    max_steps : sequence of Steps or None
-        How many steps each job does, None for one that ends by itself; None for no limits.
+    steps : sequence of Steps or None
+        How many steps each job does; None where each does all of its own.
     """
 
     kinds: Sequence[Kind]
@@ -251,7 +245,7 @@ class Plan:
     data: Data
     eval_set: Data | None = None
     metric: Metric | None = None
-    max_steps: Sequence[Steps | None] | None = None
+    steps: Sequence[Steps] | None = None
 
     @property
     def settings(self) -> Training:
@@ -317,7 +311,7 @@ class Plan:
 
         The first one always is: somebody has to predict.
         """
-        if self.max_steps is not None and self.max_steps[k] == (0, None):
+        if self.steps is not None and self.steps[k].done == 0:
             return False
         limit = self.settings.time_limit
         return k == 0 or limit is None or time.monotonic() - begin < 0.75 * limit
@@ -327,8 +321,7 @@ class Plan:
         kind, part = self.kinds[job.kind], job.part
         data = kind.rows(self.data if part.learned is None else self.data.take(part.learned))
         held_out = self.eval_set if part.held_out is None else self.data.take(part.held_out)
-        steps = None if self.max_steps is None else self.max_steps[k]
-        done, planned = (None, None) if steps is None else steps
+        done, planned, _ = Steps() if self.steps is None else self.steps[k]
         settings = replace(
             kind.settings,
             seed=(kind.settings.seed + k) % 2**63,
@@ -428,23 +421,25 @@ class Plan:
 def that_count(found: Sequence[Trained | None]) -> list[Trained]:
     """Return the members to predict from: those that came to the end of their schedule, or close to it.
 
-    Where none did, those that have a best epoch; where none has, the first one, as far as it got.
+    One whose schedule was less than half as long as that of another, for lack of time, is left out. Where
+    none came so far, those that have a best epoch; where none has, the first one, as far as it got.
     """
     trained = [one for one in found if one is not None]
     ended = [one for one in trained if _ended(one.member.history)]
+    most = max((one.member.history.n_steps for one in ended), default=0)
+    ended = [one for one in ended if 2 * (one.member.history.planned_steps or most) >= most]
     began = [one for one in trained if one.member.history.best_epoch > 0]
     return ended or began or trained[:1]
 
 
-def steps_done(found: Sequence[Trained | None]) -> tuple[int | tuple[int, int] | None, ...]:
-    """Return after how many steps each job was ended, as `EnsembleEstimator` has it."""
-    return tuple(0 if one is None else _steps_done(one.member.history) for one in found)
+def steps_done(found: Sequence[Trained | None], n_drawn: int | None = None) -> tuple[Entry, ...]:
+    """Return what the limit let each job do, as `EnsembleEstimator` has it; ``n_drawn`` rows were drawn."""
+    return tuple(0 if one is None else _steps(one.member.history, n_drawn).entry for one in found)
 
 
-def _steps_done(history: History) -> int | tuple[int, int] | None:
-    if history.planned_steps is not None:
-        return history.n_steps, history.planned_steps
-    return history.n_steps if history.stopped_by in CUT_SHORT else None
+def _steps(history: History, n_drawn: int | None) -> Steps:
+    was_cut = history.stopped_by in CUT_SHORT or history.planned_steps is not None
+    return Steps(history.n_steps if was_cut else None, history.planned_steps, n_drawn)
 
 
 def _ended(history: History) -> bool:

@@ -97,10 +97,8 @@ def weighted_by_class(data: Data, factors: NDArray[np.float64] | None) -> Data:
     return data._replace(weight=checked_weight(its, len(data.y), data.X.dtype))
 
 
-def weighted_by_draw(drawn: Rows | None, weight: Array | None, n_rows: int) -> Array | None:
-    """Return the weights (n_rows,), 0 for rows that were not drawn; as they are where all were."""
-    if drawn is None:
-        return weight
+def weight_of(drawn: Rows, weight: Array | None, n_rows: int) -> Array:
+    """Return the weights (n_rows,), 0 for rows that were not drawn."""
     its = np.zeros(n_rows, dtype=np.float32)
     its[drawn] = 1 if weight is None else weight[drawn]
     return its
@@ -133,32 +131,38 @@ def read_groups(groups: Any, n_rows: int, drawn: Rows | None = None) -> Rows:
     return numbers_of_all if drawn is None else numbers_of_all[drawn]
 
 
-def rows_in_time(cells: Cells, weight: Array | None, seed: int, seconds: float) -> Rows | None:
-    """Return the rows (n_drawn,), ascending, that there is time to encode; None where that is all of them.
-
-    They are drawn from the rows that count. How many, the time says that some of them take.
+def rows_in_time(cells: Cells, weight: Array | None, seed: int, seconds: float) -> int | None:
+    """Return how many of the rows that count there is time to encode; None where these are all.
 
     Parameters
     ----------
     cells : Cells
-        The table.
+        The table; some of its rows are encoded to see how long they take.
     weight : (n_rows,) or None
         Weights of the rows.
     seed : int
-        Decides which are drawn.
+        Decides which rows are drawn.
     seconds : float
         The time that is left.
     """
     n_rows = cells.n_rows
     if n_rows <= FEWEST_ENCODED_ROWS:
         return None
-    order = np.random.default_rng(seed).permutation(n_rows if weight is None else np.flatnonzero(weight))
-    some = order[:FEWEST_ENCODED_ROWS]
+    some = drawn_rows(FEWEST_ENCODED_ROWS, n_rows, weight, seed)
     begin = time.monotonic()
     cells.write(rows=some)
     a_row = max(time.monotonic() - begin, 1e-9) / len(some)
     most = max(int(SHARE_TO_ENCODE * seconds / a_row), FEWEST_ENCODED_ROWS)
-    return None if most >= len(order) else np.sort(order[:most])
+    return None if most >= (n_rows if weight is None else np.count_nonzero(weight)) else most
+
+
+def drawn_rows(n_drawn: int, n_rows: int, weight: Array | None, seed: int) -> Rows:
+    """Return so many of the rows that count, ascending; of two numbers the smaller draws a part of the other.
+
+    See `rows_in_time`.
+    """
+    order = np.random.default_rng(seed).permutation(n_rows if weight is None else np.flatnonzero(weight))
+    return np.sort(order[:n_drawn])
 
 
 def require_as_many(n_rows: int, y: NDArray[Any]) -> None:

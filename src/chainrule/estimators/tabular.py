@@ -13,6 +13,7 @@ from chainrule.errors import InputError
 from chainrule.estimators.choice import factors_of_classes, likelihood_of_classes, likelihood_of_numbers
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.recipe import Preset
+from chainrule.estimators.steps import Entry
 from chainrule.estimators.tabular_base import TabularEstimator
 from chainrule.estimators.targets import LOCATIONS, Classes, Scaling
 from chainrule.estimators.uncertainty import PredictiveClasses, PredictiveNumbers
@@ -71,7 +72,8 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         Names, indices or a mask of the columns to be taken as categories. None: found from the data.
     time_limit : float, or the ``steps_done_`` of a fit, optional
         Seconds for the fit; then the best parameters so far are kept. To find out what the columns are, all
-        rows are read, whatever that takes; where there is no time to encode them all, some are drawn.
+        rows are read, whatever that takes; where there is no time to encode them all, some are drawn, and
+        the others count as rows of weight 0.
         Members are trained one after the other on each core. One that has no time for all its epochs has a
         schedule over fewer steps, and where one has come to its end those that have not are left out.
         ``steps_done_`` of such a fit, given here, repeats it to the bit.
@@ -97,12 +99,10 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         Those of the first member, and how many there are.
     encoder_
         How the table becomes numbers.
-    steps_done_ : tuple of int, (int, int) or None
-        After how many steps the time limit ended each member, and over how many its schedule went where
-        these were not all; None for one that came to its end, 0 for one that was not begun.
-    rows_drawn_ : (n_drawn,) or None
-        The rows that the fit worked on where the time limit left no time for all; the others counted as
-        rows of weight 0, so with such weights and ``time_limit=steps_done_`` it is repeated to the bit.
+    steps_done_ : tuple of int, (done, planned, n_rows) or None
+        After how many steps the time limit ended each member, over how many its schedule went where these
+        were not all, and how many rows were drawn where there was no time for all. None for one that came to
+        its end, 0 for one that was not begun.
     best_epoch_, stopped_by_, engine_, n_threads_, seed_, n_rows_, target_name_
         The epoch that was kept, why the training ended, what computed, and from what.
     n_features_in_, feature_names_in_
@@ -141,7 +141,7 @@ class TabularClassifier(PredictiveClasses, ClassifierMixin, TabularEstimator):  
         metric: str | Metric | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
-        time_limit: float | Sequence[int | tuple[int, int] | None] | None = None,
+        time_limit: float | Sequence[Entry] | None = None,
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
@@ -241,8 +241,8 @@ class TabularRegressor(PredictiveNumbers, RegressorMixin, TabularEstimator):  # 
 
     Attributes
     ----------
-    members_, network_, theta_, history_, n_members_, encoder_, steps_done_, rows_drawn_, best_epoch_, \
-    stopped_by_, engine_, n_threads_, seed_, n_rows_, target_name_, n_features_in_, feature_names_in_
+    members_, network_, theta_, history_, n_members_, encoder_, steps_done_, best_epoch_, stopped_by_, \
+    engine_, n_threads_, seed_, n_rows_, target_name_, n_features_in_, feature_names_in_
         As in `TabularClassifier`.
     dispersion_, kept_aside_
         What the rows set aside say: σ² of "normal" (of y scaled to the variance 1) and φ of "tweedie", and

@@ -20,16 +20,18 @@ from chainrule.estimators.choice import (
 from chainrule.estimators.members import HeldOut
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.predictive import is_censored
-from chainrule.estimators.recipe import PORTFOLIOS, Preset
+from chainrule.estimators.recipe import PORTFOLIOS, Portfolio, Preset
 from chainrule.estimators.rows import (
     Split,
+    drawn_rows,
     read_eval_set,
     read_groups,
     require_as_many,
     rows_in_time,
+    weight_of,
     weighted_by_class,
-    weighted_by_draw,
 )
+from chainrule.estimators.steps import Entry
 from chainrule.estimators.targets import (
     names_of_two,
     order_of,
@@ -38,9 +40,9 @@ from chainrule.estimators.targets import (
 from chainrule.estimators.uncertainty import Predictive
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.network import Network, checked_weight
-from chainrule.tables import TableEncoder
+from chainrule.tables import Cells, TableEncoder
 from chainrule.training import METRICS, Metric
-from chainrule.training.batches import Data
+from chainrule.training.batches import Data, Rows
 
 Array = NDArray[np.floating[Any]]
 
@@ -74,7 +76,6 @@ class TabularEstimator(Predictive, ABC):
         *Predictive._saved,
         "seed_",
         "n_rows_",
-        "rows_drawn_",
         *NAMES,
     )
     _target_kind: ClassVar[type[Any]]
@@ -95,7 +96,7 @@ class TabularEstimator(Predictive, ABC):
         validation: Literal["random", "last"] = "random",
         metric: str | Metric | None = None,
         categorical_features: Sequence[str] | Sequence[int] | Sequence[bool] | None = None,
-        time_limit: float | Sequence[int | tuple[int, int] | None] | None = None,
+        time_limit: float | Sequence[Entry] | None = None,
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
@@ -186,10 +187,9 @@ class TabularEstimator(Predictive, ABC):
         require_as_many(n_rows, values)
         weight = checked_weight(sample_weight, n_rows, np.dtype(np.float32))
         moved = Moved.read(offset, exposure)
-        drawn = None
-        if self._seconds is not None:
-            drawn = rows_in_time(cells, weight, seed, self._seconds - (time.monotonic() - begin))
-            weight = weighted_by_draw(drawn, weight, n_rows)
+        drawn = self._drawn(cells, weight, seed, portfolio, begin)
+        if drawn is not None:  # the others count as rows of weight 0
+            weight = weight_of(drawn, weight, n_rows)
         likelihood, target = self._learn_target(values, weight, order_of(y), moved)
         network = Network(encoder.n_inputs, self._layers(portfolio[0]), likelihood=likelihood)
         of_all = moved.logits(network, target, n_rows)
@@ -207,9 +207,9 @@ class TabularEstimator(Predictive, ABC):
             in_time=self.validation == "last",
         ).that_count()
         plan = self._plan(portfolio, likelihood, encoder.is_ramp, split, metric_of(self.metric, likelihood))
-        held_out = self._train(plan, begin)
+        held_out = self._train(plan, begin, None if drawn is None else len(drawn))
         self.encoder_, self.target_ = encoder, target
-        self.seed_, self.n_rows_, self.rows_drawn_ = seed, len(data.X), drawn
+        self.seed_, self.n_rows_ = seed, len(data.X)
         self.offset_name_, self.exposure_name_ = moved.offset_name, moved.exposure_name
         self.target_name_, self.event_name_ = names_of_two(y) if is_censored(likelihood) else (name, None)
         self._calibrate(held_out, split.data)
@@ -219,6 +219,19 @@ class TabularEstimator(Predictive, ABC):
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31))
+
+    def _drawn(
+        self, cells: Cells, weight: Array | None, seed: int, portfolio: Portfolio, begin: float
+    ) -> Rows | None:
+        """Return the rows that the fit works on, where a time limit leaves no time for all."""
+        steps = self._steps(portfolio)
+        if steps is not None:
+            n_drawn = next((one.n_rows for one in steps if one.n_rows is not None), None)
+        elif self._seconds is not None:
+            n_drawn = rows_in_time(cells, weight, seed, self._seconds - (time.monotonic() - begin))
+        else:
+            return None
+        return None if n_drawn is None else drawn_rows(n_drawn, cells.n_rows, weight, seed)
 
     @abstractmethod
     def _learn_target(
