@@ -5,6 +5,7 @@ figure. ``--table FILE`` prints the tables of results that were measured before.
 """
 
 import argparse
+import compileall
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+import chainrule
 from chainrule.engine import instruction_set
 from chainrule.engine.native import native_module, usable_threads
 from measuring import ROOT, Effort, Sampler, conditions, interleaved, timed
@@ -29,6 +31,7 @@ PEAK_STRETCHES = 5  # the peak is the best of so many stretches of some millisec
 # A cold start: what a person waits for who runs a script on a small table.
 FIRST_FIT = """
 import numpy as np
+
 from {package} import MLPClassifier
 rng = np.random.default_rng(0)
 y = np.repeat([0, 1, 2], 50)
@@ -145,7 +148,11 @@ def epochs(net: Net, effort: Effort) -> Results:
 
 
 def script(text: str) -> Sampler:
-    """Return a sampler of the seconds that a new Python process takes for a script."""
+    """Return a sampler of the seconds that a new Python process takes for a script.
+
+    Modules are loaded from bytecode, as an installation leaves them; a source tree may have none.
+    """
+    compileall.compile_dir(Path(chainrule.__file__).parent, quiet=2)
     command = [sys.executable, "-W", "ignore", "-c", text]
     return timed(partial(subprocess.run, command, check=True))
 

@@ -46,6 +46,8 @@ from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 FLOP_OF_A_CALL, FLOP_OF_A_STEP = 10_000_000, 300_000
 # Whether several threads pay for the steps of a fit is measured: this long with all, this long with one.
 PROBE_SECONDS = 0.003
+# The steps before, which do not count: in them the workspace is made and the caches are filled.
+WARM_UP_SECONDS = 0.0005
 # The way that was slower is tried again after so many seconds, and after so many steps at its pace at least:
 # other work on the machine comes and goes.
 REMEMBERED_SECONDS, REMEMBERED_STEPS = 0.25, 40
@@ -95,12 +97,19 @@ def usable_threads(n_threads: int | None = None) -> int:
                 f"n_threads={n_threads!r}: it must be a whole number of at least 1, or None for all cores."
             )
         return int(n_threads)
-    from joblib import cpu_count  # noqa: PLC0415 (joblib comes with scikit-learn and is not light)
-
     setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     limit = int(setting) if setting.isdigit() and int(setting) > 0 else None
-    cores = int(cpu_count())
+    affinity = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cores = _cores(affinity, os.environ.get("LOKY_MAX_CPU_COUNT"))
     return cores if limit is None else min(cores, limit)
+
+
+@cache
+def _cores(affinity: frozenset[int] | None, joblib_limit: str | None) -> int:  # noqa: ARG001 (what the number depends on)
+    """Return how many cores joblib counts: once, for to read the quota takes long beside a small fit."""
+    from joblib import cpu_count  # noqa: PLC0415 (joblib comes with scikit-learn and is not light)
+
+    return int(cpu_count())
 
 
 def _rule(optimizer: Optimizer) -> tuple[str, tuple[float, float, float, float, float]]:
@@ -321,7 +330,8 @@ class NativeEngine:
             pace = descent.pace.get(n)
             if pace is None or now - pace.at > max(REMEMBERED_SECONDS, REMEMBERED_STEPS * pace.seconds):
                 guess = flop_per_parameter * self._n_parameters / 5e10  # seconds a step; the order will do
-                return n, min(n_steps, 1 + int(PROBE_SECONDS / guess))
+                seconds = PROBE_SECONDS if descent.step > 0 else WARM_UP_SECONDS
+                return n, min(n_steps, 1 + int(seconds / guess))
         return min((most, 1), key=lambda n: descent.pace[n].seconds), n_steps
 
     def _threads(self, flop_per_parameter: int, flop_of_a_thread: int = FLOP_OF_A_CALL) -> int:

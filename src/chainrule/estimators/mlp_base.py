@@ -5,6 +5,8 @@ descent goes on from there stands in `chainrule.estimators.mlp_solvers`.
 """
 
 from abc import ABC, abstractmethod
+from functools import cache
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,7 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.architecture import ACTIVATIONS, Dense, Dropout, Layer
@@ -20,6 +27,7 @@ from chainrule.engine import RowPredictor
 from chainrule.errors import DivergenceError, InputError
 from chainrule.estimators.mlp_predictive import Predictive
 from chainrule.estimators.mlp_solvers import STOCHASTIC, Solvers
+from chainrule.estimators.mlp_theta import drawn, given, layer_arrays
 from chainrule.estimators.mlp_watch import Validation
 from chainrule.estimators.moved import Moved
 from chainrule.likelihoods import Likelihood
@@ -49,6 +57,13 @@ def is_stochastic(estimator: Any) -> bool:
     return True
 
 
+@cache
+def default_arguments(kind: type) -> dict[str, Any]:
+    """Return the constructor's arguments with defaults; to look them up takes longer than many a fit."""
+    parameters = list(signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]  # without self
+    return {it.name: it.default for it in parameters if it.kind is not it.VAR_KEYWORD}
+
+
 def by_rows(X: Any) -> Any:
     """Return a sparse matrix as CSR with ascending columns, as the engines take it, and an array as it is."""
     if not hasattr(X, "tocsr"):
@@ -58,19 +73,6 @@ def by_rows(X: Any) -> Any:
         rows = rows.copy()  # what was given stays as it is
         rows.sum_duplicates()
     return rows
-
-
-class LayerArrays(list[Array]):
-    """Views of θ, one a layer: an array that is put in a place is written into θ."""
-
-    def __setitem__(self, layer: Any, value: Any) -> None:
-        places = self[layer] if isinstance(layer, slice) else [self[layer]]
-        values = [np.asarray(v) for v in (value if isinstance(layer, slice) else [value])]
-        for place, array in zip(places, values, strict=True):
-            if place.shape != array.shape:
-                raise InputError(f"The layer's array must have the shape {place.shape}, not {array.shape}.")
-        for place, array in zip(places, values, strict=True):
-            place[...] = array
 
 
 class MultilayerPerceptron(Predictive, Solvers, ABC):
@@ -135,6 +137,12 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         for name in self._parameter_constraints:
             setattr(self, name, arguments[name])
 
+    def _validate_params(self) -> None:
+        """Check the parameters that are not the defaults, which are right: a small fit feels each check."""
+        defaults = default_arguments(type(self))
+        given = {name: value for name in defaults if (value := getattr(self, name)) is not defaults[name]}
+        validate_parameter_constraints(self._parameter_constraints, given, type(self).__name__)
+
     # ── What scikit-learn's estimators show of a fitted network ──
 
     @property
@@ -162,13 +170,10 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
     def _layer_arrays(self, name: str) -> list[Array]:
         if "theta_" not in vars(self):
             if name in vars(self):  # set before the first fit
-                given: list[Array] = vars(self)[name]
-                return given
+                before: list[Array] = vars(self)[name]
+                return before
             raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
-        layers = self.network_.unpack(self.theta_)
-        if name == "coefs_":
-            return LayerArrays(weight.T for weight, _ in layers)
-        return LayerArrays(bias for _, bias in layers if bias is not None)
+        return layer_arrays(self.network_, self.theta_)[name]
 
     def _set_layer_arrays(self, name: str, arrays: list[Array]) -> None:
         if "theta_" not in vars(self):
@@ -317,9 +322,11 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         data = self._prepare(network, X, y, sample_weight, factors, moved)
         rng = check_random_state(self.random_state)
         if not goes_on:
-            self._start(network, self._drawn(network, rng, X.dtype))
+            layer_names = self._for_each_layer("activation", len(network.architecture.dense) - 1)
+            names = [*layer_names, layer_names[-1] if layer_names else self.activation]
+            self._start(network, drawn(network, names, rng, X.dtype))
         elif "theta_" not in vars(self):
-            self._start(network, self._given(network, X.dtype))
+            self._start(network, given(network, vars(self), X.dtype))
         elif network.architecture != self.network_.architecture:
             raise InputError(
                 f"The fit cannot go on: the parameters ask for {network}, but there is {self.network_}. "
@@ -382,31 +389,6 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
             )
         return values
 
-    def _drawn(self, network: Network, rng: np.random.RandomState, dtype: np.dtype[Any]) -> Array:
-        """Draw θ as scikit-learn does: uniform within ±√(6 / (d_{l−1} + d_l)), ±√(2 / …) for logistic."""
-        theta = network.initial_parameters(dtype="float64")
-        layers = network.unpack(theta)
-        names = self._for_each_layer("activation", len(layers) - 1)
-        top = names[-1] if names else self.activation
-        for (weight, bias), name in zip(layers, [*names, top], strict=True):
-            bound = np.sqrt((2.0 if name in ("logistic", "sigmoid") else 6.0) / sum(weight.shape))
-            weight.T[...] = rng.uniform(-bound, bound, weight.T.shape)
-            if bias is not None:
-                bias[...] = rng.uniform(-bound, bound, bias.shape)
-        return theta.astype(dtype)
-
-    def _given(self, network: Network, dtype: np.dtype[Any]) -> Array:
-        """Return θ from ``coefs_`` and ``intercepts_`` that were set before the first fit."""
-        theta = network.initial_parameters(dtype="float64")
-        for name, of_layers in zip(
-            ("coefs_", "intercepts_"), zip(*network.unpack(theta), strict=True), strict=True
-        ):
-            given, places = vars(self).get(name, []), [place.T for place in of_layers if place is not None]
-            if len(given) != len(places):
-                raise InputError(f"{name} must have an array for each of the {len(places)} layers.")
-            LayerArrays(places)[:] = given
-        return theta.astype(dtype)
-
     def _start(self, network: Network, theta: Array) -> None:
         for name in ("_descent", "coefs_", "intercepts_", *self._record):
             self.__dict__.pop(name, None)
@@ -427,11 +409,12 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         from sklearn.model_selection import train_test_split  # noqa: PLC0415 (not light; few fits need it)
 
         two_classes = isinstance(self, ClassifierMixin) and self.n_outputs_ == 1
+        # The names that scikit-learn's messages show; of an array with two axes it would join each row's.
         kept, held_out = train_test_split(
             np.arange(len(target)),
             random_state=rng,
             test_size=self.validation_fraction,
-            stratify=target.astype(bool) if two_classes else None,
+            stratify=np.where(target[:, 0] > 0, "True", "False") if two_classes else None,
         )
         if len(held_out) < 2:
             raise InputError(
