@@ -83,36 +83,35 @@ template <class T, Activation activation> CHAINRULE_INLINE Response<T> respond(V
     }
 }
 
-// Overwrite n pre-activations by r(s), and write r'(s) beside them where there is a place for it.
-template <class T, Activation activation> void respond_all(T* s_to_h, T* d, std::int64_t n) {
-    if (d == nullptr) {
-        if constexpr (activation == Activation::identity) return;
-        for (std::int64_t i = 0; i < n; i += LANES<T>)
-            store(s_to_h + i, respond<T, activation>(load(s_to_h + i)).h);
-        return;
-    }
-    for (std::int64_t i = 0; i < n; i += LANES<T>) {
+// Overwrite the pre-activations of a panel of n rows by r(s), and write r'(s) beside them where there is a
+// place for it. The first `vectors` of each row's two count.
+template <class T, Activation activation>
+void respond_all(T* s_to_h, T* d, std::int64_t n_rows, int vectors) {
+    if (activation == Activation::identity && d == nullptr) return;
+    const std::int64_t n = n_rows * 2 * LANES<T>, step = vectors == 2 ? LANES<T> : 2 * LANES<T>;
+    for (std::int64_t i = 0; i < n; i += step) {
         const Response<T> response = respond<T, activation>(load(s_to_h + i));
         store(s_to_h + i, response.h);
-        store(d + i, response.d);
+        if (d != nullptr) store(d + i, response.d);
     }
 }
 
-// n is a multiple of the lanes.
-template <class T> void respond_all(Activation activation, T* s_to_h, T* d, std::int64_t n) {
+template <class T>
+void respond_all(Activation activation, T* s_to_h, T* d, std::int64_t n_rows, int vectors) {
     using A = Activation;
+    const auto all = [&]<A a>() { respond_all<T, a>(s_to_h, d, n_rows, vectors); };
     switch (activation) {
-        case A::identity: return respond_all<T, A::identity>(s_to_h, d, n);
-        case A::sigmoid: return respond_all<T, A::sigmoid>(s_to_h, d, n);
-        case A::tanh: return respond_all<T, A::tanh>(s_to_h, d, n);
-        case A::relu: return respond_all<T, A::relu>(s_to_h, d, n);
-        case A::leaky_relu: return respond_all<T, A::leaky_relu>(s_to_h, d, n);
-        case A::elu: return respond_all<T, A::elu>(s_to_h, d, n);
-        case A::selu: return respond_all<T, A::selu>(s_to_h, d, n);
-        case A::gelu: return respond_all<T, A::gelu>(s_to_h, d, n);
-        case A::silu: return respond_all<T, A::silu>(s_to_h, d, n);
-        case A::mish: return respond_all<T, A::mish>(s_to_h, d, n);
-        case A::softplus: return respond_all<T, A::softplus>(s_to_h, d, n);
+        case A::identity: return all.template operator()<A::identity>();
+        case A::sigmoid: return all.template operator()<A::sigmoid>();
+        case A::tanh: return all.template operator()<A::tanh>();
+        case A::relu: return all.template operator()<A::relu>();
+        case A::leaky_relu: return all.template operator()<A::leaky_relu>();
+        case A::elu: return all.template operator()<A::elu>();
+        case A::selu: return all.template operator()<A::selu>();
+        case A::gelu: return all.template operator()<A::gelu>();
+        case A::silu: return all.template operator()<A::silu>();
+        case A::mish: return all.template operator()<A::mish>();
+        case A::softplus: return all.template operator()<A::softplus>();
         case A::unknown: return;
     }
 }

@@ -236,11 +236,9 @@ private:
         template <class Pass>
         void parts_phase(const Rows<T>& rows, std::int64_t n, std::int64_t n_parts, bool with_gradient,
                          const Pass& pass) {
-            const std::int64_t n_tiles = (n + TILE_ROWS - 1) / TILE_ROWS;
             const auto start = [&](int owner) { return owner * n_parts / team.size(); };
             team.each(thread, start, [&](std::int64_t part) {
-                const std::int64_t begin = part * n_tiles / n_parts * TILE_ROWS,
-                                   end = std::min((part + 1) * n_tiles / n_parts * TILE_ROWS, n);
+                const std::int64_t begin = part * n / n_parts, end = (part + 1) * n / n_parts;
                 double loss = 0;
                 for (std::int64_t first = begin; first < end; first += space.block) {
                     const Block block{first, space.place(thread), std::min(space.block, end - first)};

@@ -212,8 +212,8 @@ CHAINRULE_INLINE LossAndSlopes<T> of_one_output(const TopLayer& top, Vec<T> s, V
         const Vec<T> minus_e = s - y, root = exp<T>(T(-0.5) * t), z = times<T>(minus_e, root);
         return {T(0.5) * (z * z) + (free ? T(0.5) * t : zero), times<T>(z, root), T(0.5) * (1 - z * z)};
     } else if constexpr (likelihood == Likelihood::bernoulli) {  // N6
-        const Vec<T> e = exp<T>(-absolute<T>(s)), log1p_e = log1p_nonnegative<T>(e);
-        const Vec<T> more = 1 / (1 + e), less = e * more;
+        const Vec<T> e = exp<T>(-absolute<T>(s)), more = 1 / (1 + e), less = e * more;
+        const Vec<T> log1p_e = log1p_nonnegative<T>(e, more);
         const Vec<T> up = (s < 0 ? -s : zero) + log1p_e, down = (s > 0 ? s : zero) + log1p_e;
         const Vec<T> one = y + number * (T(0.5) - y), none = 1 - one;  // smoothed labels
         const Vec<T> loss = one * up + none * down;
@@ -382,8 +382,9 @@ void categorical(const TopLayer& top, T* s, const T* y, T* loss, std::int64_t n_
         const Vec<T> of_y = (m - s_y) + log_sum;
         if (smoothing == 0 && !weighted) {
             store(loss + i, of_y);
+            const Vec<T> inverse = 1 / sum;
             for (std::int64_t c = 0; c < n_classes; ++c)
-                store(column + c * stride, (label == T(c) ? -rest : load(column + c * stride)) / sum);
+                store(column + c * stride, (label == T(c) ? -rest : load(column + c * stride)) * inverse);
             continue;
         }
         // the target is 1 − ε + ε/C for class y and ε/C for every other one

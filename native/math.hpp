@@ -106,11 +106,15 @@ template <class T> CHAINRULE_INLINE Vec<T> log_positive(Vec<T> x) {
     return whole * F::ln2_high + (2 * f + (2 * f * square * p + whole * F::ln2_low));
 }
 
-// log(1 + t) for t ≥ 0; what rounding 1 + t lost is put back.
-template <class T> CHAINRULE_INLINE Vec<T> log1p_nonnegative(Vec<T> t) {
+// log(1 + t) for t ≥ 0, with 1 / (1 + t); what rounding 1 + t lost is put back.
+template <class T> CHAINRULE_INLINE Vec<T> log1p_nonnegative(Vec<T> t, Vec<T> inverse) {
     const Vec<T> u = 1 + t;
-    const Vec<T> log_u = log_positive<T>(u) + (t - (u - 1)) / u;
+    const Vec<T> log_u = log_positive<T>(u) + (t - (u - 1)) * inverse;
     return t > std::numeric_limits<T>::max() ? t : log_u;  // ∞
+}
+
+template <class T> CHAINRULE_INLINE Vec<T> log1p_nonnegative(Vec<T> t) {
+    return log1p_nonnegative<T>(t, 1 / (1 + t));
 }
 
 template <class T> CHAINRULE_INLINE Vec<T> tanh(Vec<T> x) {

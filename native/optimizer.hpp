@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "simd.hpp"
@@ -43,9 +44,20 @@ template <class T> struct StepNumbers {
     }
 };
 
+// √v for v ≥ 0. In double the instruction takes longer than all the rest of Adam's step: Newton's iteration
+// for 1/√v is quicker. It begins with half the exponent, 4% off, and ends within 1 ulp.
 template <class T> CHAINRULE_INLINE Vec<T> square_root(Vec<T> v) {
-    for (int k = 0; k < LANES<T>; ++k) v[k] = std::sqrt(v[k]);  // becomes one instruction (-fno-math-errno)
-    return v;
+    if constexpr (sizeof(T) == sizeof(double)) {
+        const Vec<Int<T>> magic = broadcast<Int<T>>(0x5fe6eb50c7b537a9);
+        const Vec<T> half = T(0.5) * v;
+        Vec<T> y = bits<T, Int<T>>(magic - (bits<Int<T>, T>(v) >> 1));
+        for (int k = 0; k < 3; ++k) y *= T(1.5) - half * y * y;
+        const Vec<T> root = v * y;
+        return v > std::numeric_limits<T>::max() ? v : root + T(0.5) * y * (v - root * root);
+    } else {
+        for (int k = 0; k < LANES<T>; ++k) v[k] = std::sqrt(v[k]);  // one instruction (-fno-math-errno)
+        return v;
+    }
 }
 
 // θ, and the state where the rule has it; a for the velocity or the first moment, u for the second.
@@ -103,14 +115,18 @@ void step_stretch(Rule rule, const StepNumbers<T>& numbers, Stretch<T> at, const
     }
 }
 
-// Σ θ² in double, eight sums side by side in one order.
+// Σ θ² in double, many sums side by side in one order: one would wait for its own last term.
 template <class T> double sum_of_squares(const T* x, std::int64_t n) {
-    double lanes[8] = {};
+    constexpr int SUMS = 32;
+    double sums[SUMS] = {};
     std::int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; ++k) lanes[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
-    for (int k = 0; i < n; ++i, ++k) lanes[k] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+    for (; i + SUMS <= n; i += SUMS)
+        for (int k = 0; k < SUMS; ++k)
+            sums[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+    for (int k = 0; i < n; ++i, ++k) sums[k] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    for (int m = SUMS / 2; m > 0; m /= 2)
+        for (int k = 0; k < m; ++k) sums[k] += sums[k + m];
+    return sums[0];
 }
 
 }  // namespace chainrule

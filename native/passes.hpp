@@ -132,7 +132,7 @@ public:
                     product(AsItIs{});
                     if (l == top) continue;
                     if (with_slopes) d = space_.deltas[l] + panel_row<T>(space_.n_rows, row, j);
-                    respond_all<T>(layer.activation, c, d, n * PANEL<T>);  // N2, and r' for N9
+                    respond_all<T>(layer.activation, c, d, n, vectors_at<T>(j, layer.units));  // N2, N9
                 }
                 drop(l + 1, block, j, dropout, c, d);
             }
