@@ -38,6 +38,7 @@ from chainrule.estimators.steps import Entry, Steps, read_steps
 from chainrule.likelihoods import Bernoulli, Categorical, Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
+from chainrule.tables import TableEncoder
 from chainrule.training import METRICS, History, Metric, Training
 
 Array = NDArray[np.floating[Any]]
@@ -150,22 +151,21 @@ class EnsembleEstimator(NetworkEstimator):
         self,
         portfolio: Portfolio,
         likelihood: Likelihood,
-        is_ramp: NDArray[np.bool_],
+        encoder: TableEncoder,
         rows: Split,
         metric: Metric | None,
     ) -> Plan:
-        """Return how the members are trained; ``is_ramp`` (n_inputs,) says which inputs are ramps."""
+        """Return how the members are trained, whose kinds see more or less of what the encoder gives."""
         jobs = [Job(kind, rows.part(turn)) for kind, turn in self._turns(portfolio)]
         n_learned = len(rows.data.X) if jobs[0].part.learned is None else len(jobs[0].part.learned)
         kinds = []
         for recipe in portfolio:
-            sees_all = recipe.n_ramps > 0 or not is_ramp.any()
-            inputs = None if sees_all else np.flatnonzero(~is_ramp)
-            n_inputs = len(is_ramp) if inputs is None else len(inputs)
+            sees = (~encoder.is_ramp | (recipe.n_ramps > 0)) & (~encoder.is_code | recipe.codes)
+            inputs = None if sees.all() else np.flatnonzero(sees)
             trained = self._smoothed(likelihood, recipe)
             if metric is None and trained != likelihood:
                 metric = METRICS["log_loss"]
-            network = Network(n_inputs, self._layers(recipe), likelihood=trained)
+            network = Network(int(sees.sum()), self._layers(recipe), likelihood=trained)
             settings = Training(
                 **self._descent(recipe, network, n_learned),
                 seed=rows.seed,

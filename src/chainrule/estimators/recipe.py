@@ -34,6 +34,9 @@ class Recipe:
     n_ramps : int, default 32
         How many ramps between quantiles stand beside each number (N25); 0 for none. The kinds of a
         portfolio that have any share those of the one with the most.
+    codes : bool, default False
+        Whether the members see which code a number is (`TableEncoder`). A kind that does is there for tables
+        that have codes.
     input_scale : float, default 0.0
         The rate of a `Scale` before the first hidden layer (N27), 0 for none.
     learning_rate : float, default 0.0045
@@ -56,6 +59,7 @@ class Recipe:
     activation: str = "silu"
     dropout: float = 0.15
     n_ramps: int = 32
+    codes: bool = False
     input_scale: float = 0.0
     learning_rate: float = 4.5e-3
     beta_2: float = 0.95
@@ -79,16 +83,16 @@ Portfolio = tuple[Recipe, ...]
 
 
 def _few(n_members: int, epochs: int) -> Portfolio:
-    return _with_and_without_ramps(Recipe(n_members, epochs, width=128))
+    return _kinds(Recipe(n_members, epochs, width=128))
 
 
 def _many(n_members: int, epochs: int) -> Portfolio:
-    return _with_and_without_ramps(Recipe(n_members, epochs, width=256, input_scale=6.0))
+    return _kinds(Recipe(n_members, epochs, width=256, input_scale=6.0))
 
 
-def _with_and_without_ramps(recipe: Recipe) -> Portfolio:
-    """Return two kinds of members: they err on other rows, and for each table one is the better."""
-    return recipe, replace(recipe, n_ramps=0)
+def _kinds(recipe: Recipe) -> Portfolio:
+    """Return kinds with ramps, without, and with codes: they err on other rows, and which is best varies."""
+    return recipe, replace(recipe, n_ramps=0), replace(recipe, codes=True)
 
 
 # preset → the portfolio for few rows, and for many

@@ -11,7 +11,7 @@ from chainrule.errors import InputError
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import read_target, weighted_mean
 from chainrule.network import Network, checked_weight
-from chainrule.tables import Cells, TableEncoder, read_column
+from chainrule.tables import Cells, TableEncoder, read_column, require_as_many
 from chainrule.training import split_validation
 from chainrule.training.batches import Data, Rows
 
@@ -163,15 +163,6 @@ def drawn_rows(n_drawn: int, n_rows: int, weight: Array | None, seed: int) -> Ro
     """
     order = np.random.default_rng(seed).permutation(n_rows if weight is None else np.flatnonzero(weight))
     return np.sort(order[:n_drawn])
-
-
-def require_as_many(n_rows: int, y: NDArray[Any]) -> None:
-    """Raise unless each row has its target."""
-    if n_rows != len(y):
-        raise InputError(
-            f"X has {n_rows} rows and y has {len(y)}: Found input variables with inconsistent "
-            "numbers of samples. Each row needs its target."
-        )
 
 
 def read_eval_set(eval_set: Any, encoder: TableEncoder, target: Any, network: Network, moved: Moved) -> Data:

@@ -26,7 +26,6 @@ from chainrule.estimators.rows import (
     drawn_rows,
     read_eval_set,
     read_groups,
-    require_as_many,
     rows_in_time,
     weight_of,
     weighted_by_class,
@@ -40,7 +39,7 @@ from chainrule.estimators.targets import (
 from chainrule.estimators.uncertainty import Predictive
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.network import Network, checked_weight
-from chainrule.tables import Cells, TableEncoder
+from chainrule.tables import Cells, TableEncoder, require_as_many, signals
 from chainrule.training import METRICS, Metric
 from chainrule.training.batches import Data, Rows
 
@@ -181,7 +180,9 @@ class TabularEstimator(Predictive, ABC):
         values, name = read_target(y, may_miss=True)
         portfolio = self._portfolio(len(values))
         n_ramps = max(recipe.n_ramps for recipe in portfolio)
-        encoder = TableEncoder(self.categorical_features, n_ramps).fit(X)
+        told = signals(values, is_classifier(self)) if any(recipe.codes for recipe in portfolio) else None
+        encoder = TableEncoder(self.categorical_features, n_ramps).fit(X, told)
+        portfolio = tuple(recipe for recipe in portfolio if not recipe.codes or encoder.is_code.any())
         cells = encoder.read(X)
         n_rows, seed = cells.n_rows, self._draw_seed()
         require_as_many(n_rows, values)
@@ -206,7 +207,7 @@ class TabularEstimator(Predictive, ABC):
             groups=None if groups is None else read_groups(groups, n_rows, drawn),
             in_time=self.validation == "last",
         ).that_count()
-        plan = self._plan(portfolio, likelihood, encoder.is_ramp, split, metric_of(self.metric, likelihood))
+        plan = self._plan(portfolio, likelihood, encoder, split, metric_of(self.metric, likelihood))
         held_out = self._train(plan, begin, None if drawn is None else len(drawn))
         self.encoder_, self.target_ = encoder, target
         self.seed_, self.n_rows_ = seed, len(data.X)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
+from chainrule.tables.codes import codes_of
 from chainrule.tables.encodings import (
     FEW_CATEGORIES,
     MOST_CATEGORIES,
@@ -22,7 +23,7 @@ from chainrule.tables.encodings import (
     fit_encoding,
     restore_encoding,
 )
-from chainrule.tables.schema import Column, Table, Values, open_table
+from chainrule.tables.schema import Column, Table, Values, open_table, require_as_many
 
 # Ramps are given up where fewer than this many fit: so few say little beside the number itself.
 FEWEST_RAMPS = 4
@@ -72,7 +73,8 @@ class TableEncoder:
     Dates give a trend and their place in year, week and day. Where values were missing at fit, an input
     says so. Numbers that are written as text are numbers, unless they come back like categories. A column
     that says nothing (constant, all missing, or text that is different in every row) is
-    dropped. The result is finite whatever the table holds.
+    dropped. With the target at hand, numbers that are codes are told from quantities, and their frequent
+    values have an input each. The result is finite whatever the table holds.
 
     Parameters
     ----------
@@ -115,13 +117,16 @@ class TableEncoder:
         self._names: tuple[str, ...] = ()
         self._encodings: tuple[Encoding, ...] = ()
 
-    def fit(self, table: Any) -> Self:
+    def fit(self, table: Any, target: NDArray[np.float64] | None = None) -> Self:
         """Find out what each column is.
 
         Parameters
         ----------
         table : pandas, polars or pyarrow table, ndarray (n_rows, n_columns), or list of rows
             The table; what narwhals takes for a data frame is one too.
+        target : (n_rows, n_signals), optional
+            What is to be predicted, in columns of mean 0 and variance 1 (`signals`). With it numbers that
+            are codes are found (`codes_of`), and those of their values that come often get an input each.
 
         Returns
         -------
@@ -135,6 +140,8 @@ class TableEncoder:
             nor date, mixes them in a column, or when no column says anything.
         """
         source = open_table(table)
+        if target is not None:
+            require_as_many(source.n_rows, target)
         forced = _places(self.categorical_features, source)
         columns = [
             as_meant(source.read(number, categorical=number in forced)) for number in range(len(source.names))
@@ -144,7 +151,10 @@ class TableEncoder:
         )
         n_ramps = self._ramps_for(n_numbers, source.n_rows)
         most = _most_categories(columns, source.n_rows)
-        encodings = tuple(fit_encoding(values, n_ramps, most) for values in columns)
+        codes = _codes(columns, target, n_ramps + 1)
+        encodings = tuple(
+            fit_encoding(values, n_ramps, most, its) for values, its in zip(columns, codes, strict=True)
+        )
         if all(encoding.kind == "dropped" for encoding in encodings):
             found = zip(source.names[:5], encodings[:5], strict=True)
             reasons = ", ".join(f"{name!r} ({encoding.note})" for name, encoding in found)
@@ -227,9 +237,17 @@ class TableEncoder:
     @property
     def is_ramp(self) -> NDArray[np.bool_]:
         """Which of the inputs are ramps beside a number (N25), (n_inputs,)."""
+        return self._those("ramps")
+
+    @property
+    def is_code(self) -> NDArray[np.bool_]:
+        """Which of the inputs say that a number is a certain code, (n_inputs,)."""
+        return self._those("indicators")
+
+    def _those(self, inputs: str) -> NDArray[np.bool_]:
         return np.concatenate(
             [
-                np.isin(np.arange(len(encoding.input_names(name))), getattr(encoding, "ramps", ()))
+                np.isin(np.arange(len(encoding.input_names(name))), getattr(encoding, inputs, ()))
                 for name, encoding in zip(self._names, self._encodings, strict=True)
             ]
         )
@@ -301,6 +319,21 @@ class TableEncoder:
                 f"X has {len(source.names)} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
+
+
+def _codes(
+    columns: Sequence[Values], target: NDArray[np.float64] | None, n_told_apart: int
+) -> list[tuple[float, ...]]:
+    """Return the codes of each column, ascending; the most frequent ones where there is no room for all."""
+    found = [
+        codes_of(values.cells, target, n_told_apart)
+        if target is not None and values.content == "number" and not isinstance(values.cells, list)
+        else np.empty(0)
+        for values in columns
+    ]
+    n_rows = 1 if target is None else len(target)
+    room = min(MOST_INPUTS, MOST_CELLS // n_rows) // max(sum(len(codes) > 0 for codes in found), 1)
+    return [tuple(np.sort(codes[: min(room, MOST_CATEGORIES)]).tolist()) for codes in found]
 
 
 def _most_categories(columns: Sequence[Values], n_rows: int) -> int:

@@ -78,17 +78,22 @@ class Number:
     knots : tuple of float, default ()
         The knots, ascending, in the column's units: quantiles, or all its values where they are few. One
         ramp fewer than knots; () for none.
+    codes : tuple of float, default ()
+        The values, ascending, that have an input of their own, 1 where the number is that value (`codes_of`).
     """
 
     centre: float
     scale: float
     missing: bool
     knots: tuple[float, ...] = ()
+    codes: tuple[float, ...] = ()
     kind: ClassVar[Kind] = "number"
     content: ClassVar[Content] = "number"
 
     @classmethod
-    def fit(cls, numbers: NDArray[np.float64], n_ramps: int = 0) -> "Number | Dropped":
+    def fit(
+        cls, numbers: NDArray[np.float64], n_ramps: int = 0, codes: tuple[float, ...] = ()
+    ) -> "Number | Dropped":
         """Return what the numbers, NaN where they are missing, say; with at most so many ramps."""
         # Halves all the way: the distance of two numbers can be twice the largest number.
         halves = 0.5 * numbers
@@ -103,7 +108,7 @@ class Number:
         half_range = 0.5 * float(finite.max() - finite.min())
         scale = 2.0 * (high - low or half_range) or 1.0  # 1: one finite number beside ±inf
         knots = _knots(finite, n_ramps) if n_ramps else ()
-        return cls(2.0 * median, min(max(scale, _SMALLEST), _LARGEST), missing, knots)
+        return cls(2.0 * median, min(max(scale, _SMALLEST), _LARGEST), missing, knots, codes)
 
     @property
     def ramps(self) -> range:
@@ -112,14 +117,22 @@ class Number:
         return range(first, first + max(len(self.knots) - 1, 0))
 
     @property
+    def indicators(self) -> range:
+        """Which of the inputs say that the number is one of the codes."""
+        return range(self.ramps.stop, self.ramps.stop + len(self.codes))
+
+    @property
     def note(self) -> str:
         """What else there is to know about the column."""
+        if self.codes:
+            return f"{len(self.codes)} of its values say other things than those next to them"
         return "constant where it is not missing" if self.scale == 0 else ""
 
     def input_names(self, name: str) -> tuple[str, ...]:
         """Return the names of the inputs that a column of that name becomes."""
         ramps = tuple(f"{name} from {low:.6g} to {high:.6g}" for low, high in pairwise(self.knots))
-        return (name,) * (self.scale > 0) + ramps + (f"{name} is missing",) * self.missing
+        codes = tuple(f"{name} = {code:.17g}" for code in self.codes)
+        return (name,) * (self.scale > 0) + ramps + codes + (f"{name} is missing",) * self.missing
 
     def write(self, values: Values, out: Array) -> None:
         """Write the inputs to out (n_rows, n_inputs), which comes filled with 0."""
@@ -139,6 +152,11 @@ class Number:
             out[:, 0] = z
         if self.knots:
             self._write_ramps(numbers, missing, out[:, self.ramps.start : self.ramps.stop])
+        if self.codes:
+            codes = np.array(self.codes)
+            at = np.searchsorted(codes, numbers).clip(max=len(codes) - 1)
+            rows = np.flatnonzero(codes[at] == numbers)
+            out[rows, self.indicators.start + at[rows]] = 1.0
 
     def _write_ramps(
         self, numbers: NDArray[np.float64], missing: NDArray[np.bool_], out: NDArray[np.floating[Any]]
@@ -361,13 +379,21 @@ def as_meant(values: Values) -> Values:
     return values if few else numbers
 
 
-def fit_encoding(values: Values, n_ramps: int = 0, most_categories: int = MOST_CATEGORIES) -> Encoding:
-    """Return the encoding of a column: what it is, and whether it says something; numbers get ramps."""
+def fit_encoding(
+    values: Values,
+    n_ramps: int = 0,
+    most_categories: int = MOST_CATEGORIES,
+    codes: tuple[float, ...] = (),
+) -> Encoding:
+    """Return the encoding of a column: what it is, and whether it says something.
+
+    Numbers get ramps, and an input for each code.
+    """
     if values.content == "nothing":
         return Dropped("all values are missing")
     if isinstance(values.cells, list):
         return Category.fit(values, most_categories)
-    return Datetime.fit(values) if values.content == "datetime" else Number.fit(values.cells, n_ramps)
+    return Datetime.fit(values) if values.content == "datetime" else Number.fit(values.cells, n_ramps, codes)
 
 
 def check_content(encoding: Number | Category | Datetime, values: Values) -> None:
