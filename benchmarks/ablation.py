@@ -61,10 +61,20 @@ def each(**settings: Any) -> Callable[[Portfolio], Portfolio]:
 
 
 def only(number: int) -> Callable[[Portfolio], Portfolio]:
-    """Return the change that makes all members of one kind."""
-    return lambda portfolio: (
-        replace(portfolio[number], n_members=sum(kind.n_members for kind in portfolio)),
-    )
+    """Return the change that makes all members of one kind, but for those that see codes."""
+
+    def change(portfolio: Portfolio) -> Portfolio:
+        n_members = sum(kind.n_members for kind in portfolio if not kind.codes)
+        chosen = replace(portfolio[number], n_members=n_members)
+        seeing = [replace(kind, n_ramps=chosen.n_ramps) for kind in portfolio if kind.codes]
+        return (chosen, *seeing)
+
+    return change
+
+
+def without_codes(portfolio: Portfolio) -> Portfolio:
+    """Leave out the members that see codes."""
+    return tuple(kind for kind in portfolio if not kind.codes)
 
 
 def one_member(portfolio: Portfolio) -> Portfolio:
@@ -87,6 +97,7 @@ def keep_the_rate() -> None:
 VARIANTS: Mapping[str, Variant] = {
     "fast_no_ramps": Variant("ramps: none in any member", "fast", only(1)),
     "fast_all_ramps": Variant("members without ramps: ramps in all", "fast", only(0)),
+    "fast_no_codes": Variant("codes: no members for them", "fast", without_codes),
     "fast_no_scale": Variant("scale of the inputs (N27): none", "fast", each(input_scale=0.0)),
     "fast_no_smoothing": Variant("label smoothing: none", "fast", each(label_smoothing=0.0)),
     "fast_no_dropout": Variant("dropout: none", "fast", each(dropout=0.0)),
@@ -99,6 +110,7 @@ VARIANTS: Mapping[str, Variant] = {
     "default_one_member": Variant("ensemble: one network with ramps", "default", one_member),
     "default_no_ramps": Variant("ramps: none in any member", "default", only(1)),
     "default_all_ramps": Variant("members without ramps: ramps in all", "default", only(0)),
+    "default_no_codes": Variant("codes: no members for them", "default", without_codes),
     "default_alike": Variant("greedy weights: all alike", "default", prepare=weigh_alike),
 }
 
