@@ -24,9 +24,9 @@ import chainrule
 from chainrule.architecture import Dense, Dropout, Layer, Scale
 from chainrule.errors import InputError, ModelFileError
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
-from chainrule.estimators.members import Member
 from chainrule.estimators.predictive import KeptAside
 from chainrule.estimators.targets import Classes, Scaling
+from chainrule.estimators.together import Member
 from chainrule.likelihoods import LIKELIHOODS, Likelihood, is_built_in
 from chainrule.network import Network
 from chainrule.optimization import Constant, Cosine, OneCycle, Schedule, Step, WarmUp

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import TabularClassifier, TabularRegressor
+from chainrule.estimators import members as members_module
 from chainrule.estimators import recipe as recipes
 from chainrule.estimators.greedy import MOST_PICKS, greedy_counts
 from chainrule.estimators.members import Kind
 from chainrule.estimators.recipe import Recipe
 from chainrule.inspection import column_importances, health
 from chainrule.inspection.importance import Method
-from chainrule.training import Training, train
+from chainrule.training import METRICS, Training, train
 
 PORTFOLIO = (
     Recipe(n_members=3, epochs=4, width=12, n_ramps=8),
@@ -120,12 +121,57 @@ def test_predictions_are_the_weighted_mean_over_kinds(homes, target, several):
         assert sum(weights) == pytest.approx(round(sum(weights)), abs=1e-12)
     assert 1 <= round(sum(map(sum, kinds.values()))) <= MOST_PICKS
     X = model.encoder_.transform(homes.table)
-    logits = np.average(
-        [member.network.forward(member.theta, X).astype(float) for member in model.members_],
-        axis=0,
-        weights=[member.weight for member in model.members_],
-    )
+    each = [member.network.forward(member.theta, X).astype(float) for member in model.members_]
+    to, back = (np.exp, np.log) if target == "counts" else (np.asarray, np.asarray)
+    logits = back(np.average(to(each), axis=0, weights=[member.weight for member in model.members_]))
     np.testing.assert_allclose(model._logits(X), logits, rtol=1e-6, atol=1e-9)
+
+
+LOG_LINKS = ["poisson", "negative_binomial", "gamma", "tweedie"]
+
+
+@pytest.mark.parametrize("likelihood", [*LOG_LINKS, "normal", "normal_with_variance", "student_t"])
+@pytest.mark.parametrize("metric", [None, "rmse", "mae"])
+def test_weights_predictions_and_losses_are_of_one_mean(homes, several, likelihood, metric, monkeypatch):
+    """What a weight costs is what the members together predict, and so is the loss of an importance."""
+    seen = {}
+
+    def counts(cost, outputs):
+        seen["found"] = greedy_counts(cost, outputs)
+        mean = np.average(outputs, axis=0, weights=seen["found"])
+        seen["cost"], seen["outputs"] = cost(mean), outputs
+        return seen["found"]
+
+    monkeypatch.setattr("chainrule.estimators.members.greedy_counts", counts)
+    held = []
+    whole = members_module.Plan.held_out
+    monkeypatch.setattr(members_module.Plan, "held_out", lambda *args: held.append(whole(*args)) or held[-1])
+    X, y = homes.table, homes.targets["counts"] + (likelihood == "gamma")
+    offset = np.linspace(0, 0.5, len(y))
+    model = TabularRegressor(preset="best", random_state=0, likelihood=likelihood, metric=metric)
+    model.fit(X, y, offset=offset)
+    of_kinds = held[:3]  # what each kind says about the rows that all kinds held out
+    rows = np.array(sorted(set.intersection(*(set(kind.numbers) for kind in of_kinds))))
+    target = model.target_.encode(np.asarray(y, dtype=float)[rows])
+    means = []
+    for kind in of_kinds:
+        each = [(view.rows, view.mean(model.network_.likelihood)) for view in kind.views]
+        n, total = np.zeros(len(kind.numbers)), np.zeros((len(kind.numbers), 1))
+        for its, mean in each:
+            n[its] += 1
+            total[its] += mean
+        means.append((total / n[:, None])[np.isin(kind.numbers, rows)])
+    mean = np.average(means, axis=0, weights=seen["found"])
+    if metric is not None:
+        assert seen["cost"] == pytest.approx(METRICS[metric].function(target, mean, None), rel=1e-9)
+    likelihood = model.network_.likelihood
+    logits = model._moved_logits(*model._table_rows(X, offset))
+    together = likelihood.mean(logits, model._scales())
+    np.testing.assert_allclose(model.target_.decode(together), model.predict(X, offset), rtol=1e-6)
+    losses, _ = likelihood.loss_and_gradient(
+        likelihood.extended(logits, model._scales()), likelihood.prepare(model.target_.encode(y))
+    )
+    assert column_importances(model, X, y, offset=offset, n_repeats=1).loss == pytest.approx(losses.mean())
 
 
 def test_members_without_ramps_look_at_none(homes, several, monkeypatch):

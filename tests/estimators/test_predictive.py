@@ -15,9 +15,10 @@ from sklearn.metrics import accuracy_score, r2_score
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators.calibration import Error
-from chainrule.estimators.members import HeldOut, Member, View, average, disagreement
+from chainrule.estimators.members import HeldOut
 from chainrule.estimators.predictive import LocationScale, concordance, conformal_interval, row_nll
 from chainrule.estimators.targets import Scaling
+from chainrule.estimators.together import Member, View, average, disagreement
 from chainrule.likelihoods import (
     LIKELIHOODS,
     Bernoulli,

@@ -99,9 +99,16 @@ def test_gradients_are_the_mean_norm_of_each_rows_trace(tabular, frame, price, k
     np.testing.assert_allclose(found.mean, norms / 30, rtol=1e-4)
 
 
-def test_gradients_of_an_ensemble_are_slopes_of_the_loss_of_its_mean_logits(frame, price):
-    model = cr.TabularRegressor(hidden=(5,), epochs=3, random_state=0, n_members=3).fit(frame, price)
-    rows = encoded_rows(model, frame[:20], price[:20])
+@pytest.mark.parametrize("likelihood", ["normal", "poisson", "gamma", "tweedie", "weibull"])
+def test_gradients_of_an_ensemble_are_slopes_of_the_loss_of_all_members_together(frame, price, likelihood):
+    amounts = np.ceil(np.exp(0.5 * price))
+    y = price if likelihood == "normal" else amounts
+    if likelihood == "weibull":
+        y = np.column_stack([amounts, np.arange(len(price)) % 3 > 0])
+    model = cr.TabularRegressor(
+        hidden=(5,), epochs=3, random_state=0, n_members=3, likelihood=likelihood, learning_rate=0.05
+    )
+    rows = encoded_rows(model.fit(frame, y), frame[:20], y[:20])
     slopes = rows.input_gradients()
     for i, j in ((0, 0), (7, 2), (19, rows.X.shape[1] - 1)):
         ends = []

@@ -16,10 +16,7 @@ from chainrule.estimators.members import (
     HeldOut,
     Job,
     Kind,
-    Member,
     Plan,
-    View,
-    average,
     steps_done,
     stopped_by,
     that_count,
@@ -35,6 +32,7 @@ from chainrule.estimators.recipe import (
 )
 from chainrule.estimators.rows import Split
 from chainrule.estimators.steps import Entry, Steps, read_steps
+from chainrule.estimators.together import Member, Together, View
 from chainrule.likelihoods import Bernoulli, Categorical, Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
@@ -45,7 +43,7 @@ Array = NDArray[np.floating[Any]]
 
 
 class EnsembleEstimator(NetworkEstimator):
-    """An estimator of several members; its logits are the weighted mean of theirs.
+    """An estimator of several members; what they say together, `Together` has.
 
     Attributes
     ----------
@@ -244,8 +242,8 @@ class EnsembleEstimator(NetworkEstimator):
         ]
 
     def _logits(self, X: Array) -> Array:
-        """Return the weighted mean of the members' logits (n_rows, n_logits), in float64."""
-        return average(self._views(X), len(X), lambda view: view.logits)
+        """Return the logits (n_rows, n_logits) of all members together, in float64."""
+        return Together.logits(self.network_.likelihood, self._views(X), len(X))
 
     def _check_restored(self) -> None:
         self._require_restored("members_", tuple, lambda it: len(it) > 0)

@@ -16,6 +16,7 @@ from chainrule.estimators.greedy import greedy_counts
 from chainrule.estimators.interrupts import ctrl_c_sets
 from chainrule.estimators.rows import Part, initial_parameters
 from chainrule.estimators.steps import Entry, Steps
+from chainrule.estimators.together import Member, Together, View
 from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 from chainrule.optimization import LBFGS
@@ -26,36 +27,6 @@ Array = NDArray[np.floating[Any]]
 
 CUT_SHORT = ("interrupt", "time", "steps")  # a member that ended so might have become better
 NEARLY = 0.9  # of the planned steps are about as good as all of them
-
-
-@dataclass(frozen=True)
-class Member:
-    """A trained network of an ensemble.
-
-    Parameters
-    ----------
-    network : Network
-        What it is. The members of an ensemble may differ in their hidden layers, not in the likelihood.
-    theta : (n_parameters,)
-        Its best θ.
-    history : History
-        Its training.
-    weight : float, default 1.0
-        How much its logits count for in the mean of the members'.
-    """
-
-    network: Network
-    theta: Array
-    history: History
-    weight: float = 1.0
-
-    def logits(self, X: Array, engine: str, n_threads: int | None) -> Array:
-        """Return its logits for rows (n_rows, n_logits), in float64."""
-        return self.network.engine(engine, n_threads).forward(self.theta, X).astype(np.float64)
-
-    def scales(self) -> NDArray[np.float64]:
-        """Return the likelihood's learned numbers (n_scales,)."""
-        return self.network.scales(self.theta).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -111,88 +82,6 @@ class Trained(NamedTuple):
     member: Member
 
 
-class View(NamedTuple):
-    """What a member says about some rows.
-
-    Parameters
-    ----------
-    rows : (n_seen,)
-        Their places among the rows that are looked at.
-    logits : (n_seen, n_logits), float64
-        Its logits, offsets included.
-    member : Member
-        Who says it.
-    kind : int, default 0
-        The number of its kind.
-    """
-
-    rows: Rows
-    logits: Array
-    member: Member
-    kind: int = 0
-
-    def mean(self, likelihood: Likelihood) -> Array:
-        """Return its ŷ for these rows, (n_seen, n_columns)."""
-        return likelihood.mean(self.logits, self.member.scales())
-
-
-def average(views: Sequence[View], n_rows: int, of: Callable[[View], Array]) -> NDArray[np.float64]:
-    """Return the weighted mean over the members of what ``of`` gives for the rows of a view: (n_rows, …)."""
-    total = np.zeros(n_rows)
-    for view in views:
-        total[view.rows] += view.member.weight
-    mean: Any = 0.0
-    for view in views:
-        share = (view.member.weight / total[view.rows])[:, None] * of(view)
-        if len(share) == n_rows:
-            mean = mean + share
-        else:
-            mean = np.zeros((n_rows, share.shape[1])) if isinstance(mean, float) else mean
-            mean[view.rows] += share
-    return np.asarray(mean)
-
-
-class Disagreement(NamedTuple):
-    """How far the members that say something about a row are apart.
-
-    Parameters
-    ----------
-    variance : (n_rows, n_columns)
-        The variance of one among those of its kind, without bias; NaN where no kind has two.
-    n_effective : (n_rows,)
-        How many they are: (Σw)² / Σw², their number where their weights are equal.
-    """
-
-    variance: Array
-    n_effective: NDArray[np.float64]
-
-
-def disagreement(views: Sequence[View], n_rows: int, of: Callable[[View], Array]) -> Disagreement:
-    """Return how far what ``of`` gives is from its `average` over the members of a kind.
-
-    Members of several kinds are apart for another reason too, which does not go away as more are averaged.
-    """
-    total, squares, free = np.zeros(n_rows), np.zeros(n_rows), np.zeros(n_rows)
-    variance: Any = 0.0
-    for kind in sorted({view.kind for view in views}):
-        alike = [view for view in views if view.kind == kind]
-        its_total, its_squares = np.zeros(n_rows), np.zeros(n_rows)
-        for view in alike:
-            its_total[view.rows] += view.member.weight
-            its_squares[view.rows] += view.member.weight**2
-        total, squares = total + its_total, squares + its_squares
-        seen = its_total > 0
-        free[seen] += its_total[seen] - its_squares[seen] / its_total[seen]
-        mean = average(alike, n_rows, of)
-        for view in alike:
-            apart = np.zeros(mean.shape)
-            apart[view.rows] = view.member.weight * np.square(of(view) - mean[view.rows])
-            variance = variance + apart
-    several = free > 1e-9 * total
-    rest = np.where(several, free, 1.0)
-    return Disagreement(np.where(several[:, None], variance / rest[:, None], np.nan), total**2 / squares)
-
-
 @dataclass(frozen=True)
 class HeldOut:
     """Rows that were not learned from, and what the members that did not learn from them say about them.
@@ -213,8 +102,9 @@ class HeldOut:
 
     @property
     def logits(self) -> Array:
-        """Of each row the weighted mean over those members that have not seen it, (n_rows, n_logits)."""
-        return average(self.views, len(self.numbers), lambda view: view.logits)
+        """Of each row what those members say together that have not seen it, (n_rows, n_logits)."""
+        likelihood = self.views[0].member.network.likelihood
+        return Together.logits(likelihood, self.views, len(self.numbers))
 
 
 @dataclass(frozen=True)
@@ -376,7 +266,7 @@ class Plan:
         return data._replace(X=data.X[:, :0]).take(rows)
 
     def weighted(self, trained: Sequence[Trained]) -> list[Trained]:
-        """Return the members with the weights under which the mean of their logits does best.
+        """Return the members with the weights under which what they say together does best.
 
         The weights are of kinds, whose logits on the rows that their members held out can be compared; the
         members of a kind share its weight. Kinds of weight 0 are left out.
@@ -391,7 +281,8 @@ class Plan:
             return list(trained)
         data = self._targets(rows)
         logits = [held_out.logits[np.isin(held_out.numbers, rows)] for held_out in found]
-        counts = greedy_counts(self._cost(data, trained), logits)
+        it, cost = Together(self.likelihood, np.mean(logits, axis=0)), self._cost(data, trained)
+        counts = greedy_counts(lambda mean: cost(it.back(mean)), [it.averaged(one) for one in logits])
         weight = {
             number: count / len(members)
             for number, count, members in zip(numbers, counts, of_kind, strict=True)

@@ -260,7 +260,7 @@ class TabularEstimator(Predictive, ABC):
         return rows, Moved.read(offset, exposure).logits(self.network_, self.target_, len(rows))
 
     def _table_logits(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
-        """Return the mean of the members' logits (n_rows, n_logits).
+        """Return the logits (n_rows, n_logits) of all members together.
 
         They are float64: so do a row's probabilities sum to 1.
         """

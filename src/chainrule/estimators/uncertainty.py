@@ -12,7 +12,6 @@ from sklearn.metrics import accuracy_score, r2_score
 
 from chainrule.estimators.calibration import Error, fitted_temperature
 from chainrule.estimators.ensemble import EnsembleEstimator
-from chainrule.estimators.members import View, average, disagreement
 from chainrule.estimators.predictive import (
     KeptAside,
     concordance,
@@ -24,6 +23,7 @@ from chainrule.estimators.predictive import (
     unit_variance,
 )
 from chainrule.estimators.targets import read_target
+from chainrule.estimators.together import View, average, disagreement
 from chainrule.likelihoods import Bernoulli, Categorical
 from chainrule.likelihoods.distributions import Mixture
 from chainrule.network import checked_weight
@@ -250,7 +250,7 @@ class PredictiveNumbers(Predictive):
     ) -> NDArray[np.float64]:
         """Return an interval for y in each row that holds it with at least the probability ``coverage``.
 
-        The central interval of the distribution at the mean of the members' logits, stretched or shrunk by
+        The central interval of the distribution at the logits of all members together, stretched or shrunk by
         what it takes on the rows that the fit kept aside (split-conformal prediction), which a few of the
         members have not seen (N26 goes from these to all). Whatever the model is worth, it holds new rows of
         the same kind in a share ``coverage`` of the cases: of all rows, not of each kind of row.

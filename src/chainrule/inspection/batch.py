@@ -55,7 +55,7 @@ class EncodedRows:
         return float(self._top(X)[0].mean())
 
     def _top(self, X: Array) -> tuple[Array, Array]:
-        """Return the loss of each row and its derivative by the mean of the members' logits, in float64."""
+        """Return the loss of each row and its derivative by the logits of all members, in float64."""
         model, network = self.model, self.network
         scales = model._scales() if hasattr(model, "_scales") else network.scales(self.members[0].theta)
         logits = model._logits(X).astype(np.float64)
@@ -69,6 +69,9 @@ class EncodedRows:
     def input_gradients(self) -> Array:
         """Return ∂loss/∂x of each row's own loss, (n_rows, n_inputs), down through every member (N9, N10)."""
         minus_e = self._top(self.X)[1].astype(self.X.dtype)
+        together = self.model._logits(self.X)
+        # where the link is the log: of e^s the mean is taken, so ∂ log Σ w_m e^(s_m) / ∂s_m comes in
+        n_means = self.network.likelihood.n_locations if self.network.likelihood.link == "log" else 0
         whole = sum(weight for _, _, weight in self.members)
         total = np.zeros_like(self.X)
         for network, theta, weight in self.members:
@@ -78,6 +81,7 @@ class EncodedRows:
                 some = slice(start, start + CHUNK)
                 states = equations.forward(self.X[some], parameters, functions)
                 G: Array = share * minus_e[some]
+                G[:, :n_means] *= np.exp(states[-1].S[:, :n_means] - together[some, :n_means])
                 for state, (w, _), function in reversed(
                     list(zip(states, parameters, functions, strict=True))
                 ):
