@@ -1,6 +1,5 @@
 """What people bring: each of these gives a sensible fit or a clear error, and the test says which."""
 
-import itertools
 import re
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
+from chainrule.estimators.choice import FOR_CLASSES
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -167,15 +167,69 @@ def test_the_units_of_y_do_not_matter(name, likelihood):
     )
 
 
-@pytest.mark.parametrize(
-    ("likelihood", "factor"),
-    [*itertools.product(["poisson", "gamma", "tweedie"], [1e6, 1e30]), ("negative_binomial", 1e6)],
-)
-def test_amounts_of_any_size_are_learned(likelihood, factor):
-    amounts = np.ceil(5 * np.exp(0.5 * Y))
-    y = np.rint(factor * amounts).astype(np.float32 if factor > 1e6 else np.int64)
-    model = regressor(likelihood=likelihood, epochs=40).fit(X, y)
-    assert np.median(np.abs(np.log(model.predict(X) / factor / amounts))) < 0.3
+# Of each likelihood with a log link, what is an error; all else is learned.
+AMOUNTS = np.ceil(5 * np.exp(0.5 * Y))
+SIZES = {
+    "times 1e3": lambda y: y * 1e3,
+    "times 1e6": lambda y: y * 1e6,
+    "plus 1e6": lambda y: y + 1e6,
+    "times 1e30, float32": lambda y: (y * 1e30).astype(np.float32),
+    "times 1e-5": lambda y: y * 1e-5,
+    "times 1e-30, float32": lambda y: (y * 1e-30).astype(np.float32),
+    "times 1e100": lambda y: y * 1e100,
+    "times 1e-100": lambda y: y * 1e-100,
+}
+TOO_LARGE = {
+    "poisson": ("times 1e30, float32", "times 1e100"),
+    "negative_binomial": ("times 1e6", "times 1e30, float32", "times 1e100"),
+    "gamma": ("times 1e100",),
+    "tweedie": ("times 1e100",),
+    "weibull": ("times 1e100",),
+}
+TOO_SMALL = {
+    "poisson": ("times 1e-30, float32", "times 1e-100"),
+    "negative_binomial": ("times 1e-30, float32", "times 1e-100"),
+    "gamma": ("times 1e-100",),
+    "tweedie": ("times 1e-30, float32", "times 1e-100"),
+    "weibull": ("times 1e-100",),
+}
+
+
+def test_every_likelihood_has_its_sizes():
+    assert {*LOCATION_LIKELIHOODS, *TOO_LARGE, *FOR_CLASSES} == set(cr.likelihoods.LIKELIHOODS)
+
+
+@pytest.mark.parametrize("likelihood", TOO_LARGE)
+@pytest.mark.parametrize("name", SIZES)
+def test_amounts_of_any_size_are_learned_or_a_clear_error(likelihood, name):
+    amounts = np.where(AMOUNTS > 1e3, 1e3, AMOUNTS)
+    y = SIZES[name](amounts)
+    target = np.column_stack([y, np.ones(N)]) if likelihood == "weibull" else y
+    model = regressor(likelihood=likelihood, epochs=40)
+    for sizes, text in ((TOO_LARGE, "larger units, such as thousands"), (TOO_SMALL, "can be computed for y")):
+        if name in sizes[likelihood]:
+            with pytest.raises(InputError, match=text) as error:
+                model.fit(X, target)
+            assert ("'gamma' or 'tweedie'" in str(error.value)) == (
+                likelihood in ("poisson", "negative_binomial")
+            )
+            return
+    predicted = model.fit(X, target).predict(X)
+    assert np.median(np.abs(np.log(predicted / y))) < 0.3
+    if likelihood == "weibull":
+        return
+    if name == "times 1e-5" and likelihood in ("poisson", "negative_binomial"):
+        with pytest.raises(InputError, match="y had numbers that are not whole"):
+            model.predict_interval(X, 0.8)
+        return
+    lower, upper = model.predict_interval(X, 0.8).T
+    assert np.mean((lower <= y) & (y <= upper)) > 0.6
+
+
+@pytest.mark.parametrize("factor", [1e30, 1e100])
+def test_counts_that_are_too_large_are_no_counts(factor):
+    model = regressor(epochs=1).fit(X, factor * np.floor(np.abs(3 * X[:, 0])))
+    assert model.network_.likelihood.name == "normal"
 
 
 # ── The table ──

@@ -5,7 +5,8 @@ import pytest
 from scipy import integrate, stats
 
 from chainrule import InputError
-from chainrule.likelihoods import Normal, Poisson
+from chainrule.likelihoods import Normal, Poisson, compound
+from chainrule.likelihoods.compound import TweedieDistribution
 from chainrule.likelihoods.distributions import Mixture
 
 LEVELS = np.array([0.01, 0.1, 0.3, 0.5, 0.8, 0.99])
@@ -176,3 +177,33 @@ def test_the_quantiles_of_a_mixture_are_found_to_the_last_digits(q, case, make_l
         return
     at_zero = (found == 0) & (mixture.cdf(0.0) >= q)  # Tweedie's jump
     np.testing.assert_allclose(mixture.cdf(found)[~at_zero], q, rtol=1e-12)
+
+
+@pytest.mark.parametrize("power", [1.2, 1.5, 1.9])
+@pytest.mark.parametrize("rate", [2e4, 9e4])
+def test_a_tweedie_of_a_large_rate_is_close_to_the_gamma_that_stands_in_for_it(power, rate, monkeypatch):
+    """As far as the sum over N can be taken; the further, the closer."""
+    mu = np.full(5, 3.0)
+    phi = mu ** (2 - power) / (rate * (2 - power))
+    exact = TweedieDistribution(mu, phi, power)
+    y = mu + np.sqrt(exact.variance) * np.array([-2.5, -1.0, 0.0, 0.5, 3.0])
+    whole = exact.cdf(y)
+    monkeypatch.setattr(compound, "LARGE_RATE", 1e4)
+    assert np.abs(TweedieDistribution(mu, phi, power).cdf(y) - whole).max() < 1e-3
+    assert np.abs(TweedieDistribution(mu, phi, power).cdf(y) - whole).max() > 0  # it is another one
+
+
+def test_a_tweedie_of_any_rate_has_quantiles():
+    mu = np.array([1.0, 1e6, 1e6, 1e30])
+    found = TweedieDistribution(mu, np.array([1.0, 1.0, 2.5e-8, 1e-3]), 1.5)
+    for q in (0.1, 0.5, 0.9):
+        np.testing.assert_allclose(found.cdf(found.quantile(q))[1:], q, rtol=1e-3)
+    assert (found.quantile(0.1) < found.quantile(0.9)).all()
+
+
+@pytest.mark.parametrize("mean", [1e9, 1e12, 1e14])
+def test_counts_of_any_size_have_quantiles(mean):
+    found = Poisson().distribution(np.log([[mean]]))
+    for q in (0.05, 0.1, 0.5, 0.9):
+        expected = mean + np.sqrt(mean) * stats.norm.ppf(q)
+        np.testing.assert_allclose(found.quantile(q), expected, atol=3 + 1e-4 * np.sqrt(mean), rtol=0)

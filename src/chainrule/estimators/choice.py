@@ -18,6 +18,12 @@ Array = NDArray[np.floating[Any]]
 # From this share of zeros on, whole numbers ≥ 0 are taken for counts: squares of errors fit them badly.
 ZERO_SHARE_OF_COUNTS = 0.25
 FOR_CLASSES = ("bernoulli", "categorical", "ordinal")
+# Under a log link y is learned in its own units, in float32. Counts are whole numbers that can be told apart,
+# by a prediction in float64, and by the loss of the negative binomial, a difference of large numbers.
+# Where the slopes of a loss are as small as the mean, the steps are lost.
+LARGEST = {"poisson": 2.0**53, "negative_binomial": 2.0**24}
+SMALLEST_MEAN = {"poisson": 1e-6, "negative_binomial": 1e-6, "tweedie": 1e-10}
+LARGEST_AMOUNT, SMALLEST_AMOUNT = 1e37, 1e-37
 
 
 def likelihood_of_classes(
@@ -85,6 +91,7 @@ def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihoo
         there = columns[~np.isnan(columns)]
         whole = bool((there >= 0).all() and (there == np.floor(there)).all())
         counts = whole and len(np.unique(there)) > 2 and np.mean(there == 0) >= ZERO_SHARE_OF_COUNTS
+        counts = counts and there.max() <= LARGEST["poisson"]
         return Poisson(n_columns) if counts else Normal(n_columns)
     if asked in FOR_CLASSES or isinstance(asked, Bernoulli | Categorical | Ordinal):
         raise InputError(
@@ -92,25 +99,51 @@ def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihoo
             "'normal' or 'poisson'."
         )
     if isinstance(asked, str):
-        if asked == "weibull":
-            asked = LIKELIHOODS[asked]()
-        else:
-            return LIKELIHOODS[asked](n_columns)  # type: ignore[call-arg]  # the others take n_outputs
-    if asked.n_columns != n_columns:
+        kind: Any = LIKELIHOODS[asked]
+        likelihood: Likelihood = kind() if asked == "weibull" else kind(n_columns)
+    else:
+        likelihood = asked
+    if likelihood.n_columns != n_columns:
         raise InputError(
-            f"{asked!r} does not fit y, which has {n_columns} column{'s' * (n_columns != 1)}: it takes "
+            f"{likelihood!r} does not fit y, which has {n_columns} column{'s' * (n_columns != 1)}: it takes "
             + (
                 "two, a time and whether the event came then (1) or the time is censored (0)."
-                if is_censored(asked)
-                else f"{asked.n_columns}; make it with n_outputs={n_columns}."
+                if is_censored(likelihood)
+                else f"{likelihood.n_columns}; make it with n_outputs={n_columns}."
             )
         )
-    if is_censored(asked) and not (columns[:, 1] > 0).any():
+    if is_censored(likelihood) and not (columns[:, 1] > 0).any():
         raise InputError(
             "y has no event: every time is censored, so the longer the predicted time, the better it fits. "
             "Give rows whose second column is 1."
         )
-    return asked
+    if likelihood.link == "log":
+        _require_size(likelihood, columns[:, : likelihood.n_locations])
+    return likelihood
+
+
+def _require_size(likelihood: Likelihood, y: NDArray[np.float64]) -> None:
+    """Raise where a likelihood with a log link cannot be learned from numbers of this size."""
+    name, positive = likelihood.name, y[y > 0]
+    if not len(positive):
+        return
+    mean, low, high = float(np.nanmean(y)), float(positive.min()), float(positive.max())
+    most, least = LARGEST.get(name, LARGEST_AMOUNT), SMALLEST_MEAN.get(name, SMALLEST_AMOUNT)
+    amounts = ", or take 'gamma' or 'tweedie', which are for amounts" if name in LARGEST else ""
+    if high > most:
+        raise InputError(
+            f"likelihood={name!r} can be computed for y up to {most:.3g}, and y goes up to {high:.3g}: give "
+            f"it in larger units, such as thousands{amounts}."
+        )
+    if mean < least or low < SMALLEST_AMOUNT:
+        what = f"the mean of y is {mean:.3g}" if mean < least else f"y has {low:.3g}"
+        units = (
+            "the counts themselves, with what they are counted in as exposure" if amounts else "smaller units"
+        )
+        raise InputError(
+            f"likelihood={name!r} can be computed for y with a mean from {least:.3g} on, and of 0 or from "
+            f"{SMALLEST_AMOUNT:.3g} on, and {what}: give {units}{amounts}."
+        )
 
 
 def factors_of_classes(

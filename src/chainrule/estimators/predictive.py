@@ -224,6 +224,11 @@ def kept_interval(
     checked_coverage(coverage, 0 if kept is None else len(kept.y))
     assert kept is not None  # 0 rows are too few for any coverage
     new, old = distribution(logits), distribution(kept.logits)
+    if new.discrete and (kept.y[np.isfinite(kept.y)] % 1 != 0).any():
+        raise InputError(
+            "y had numbers that are not whole, which no interval of a distribution of counts holds: fit with "
+            "'gamma' or 'tweedie', which are for amounts."
+        )
     ends = conformal_interval(new, old, kept.y.reshape(old.shape), kept.weight, coverage)
     return np.maximum(ends, 0.0) if likelihood.link == "log" else ends  # y is never below 0 there
 

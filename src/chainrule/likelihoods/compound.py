@@ -9,6 +9,10 @@ from scipy import special
 from chainrule.likelihoods.distributions import Array, Distribution, root_between
 from chainrule.likelihoods.poisson_gamma import half_deviance, normaliser
 
+# From this λ on the sum over N has too many terms. The Gamma distribution of the same mean and variance
+# differs in the skewness, and that is small there: its cdf is right to 1e-3.
+LARGE_RATE = 1e5
+
 
 class TweedieDistribution(Distribution):
     """0 with a probability of its own, and a density above it: N amounts, N ~ Poisson(λ).
@@ -47,7 +51,7 @@ class TweedieDistribution(Distribution):
 
     def _numbers(self) -> tuple[Array, Array]:
         """Return N, (m, 1 …), and the log of its probability, (m, *shape), for all N > 0 that count."""
-        most = float(np.max(self.rate, initial=0.0))
+        most = float(np.max(self.rate, initial=0.0, where=self.rate <= LARGE_RATE))
         n = np.arange(1, 20 + int(most + 10 * np.sqrt(most)), dtype=np.float64)
         n = n.reshape(-1, *[1] * len(self.shape))
         return n, special.xlogy(n, self.rate) - self.rate - special.gammaln(n + 1)
@@ -61,11 +65,17 @@ class TweedieDistribution(Distribution):
         return np.where(given > 0, above, np.where(given == 0, -self.rate, -np.inf))
 
     def cdf(self, y: ArrayLike) -> Array:
-        given = self._given(y)
+        given, many = self._given(y), self.rate > LARGE_RATE
+        if many.any():
+            shape = self.mu ** (2 - self.power) / self.phi
+            gamma = special.gammainc(shape, np.maximum(given, 0) * shape / self.mu)
+            if many.all():
+                return np.asarray(gamma)
         n, log_probability = self._numbers()
         parts = special.gammainc(n * self.shape_of_one, np.maximum(given, 0) / self.scale_of_one)
         inside = np.exp(-self.rate) + (np.exp(log_probability) * parts).sum(axis=0)
-        return np.where(given < 0, 0.0, np.minimum(inside, 1.0))
+        found = np.where(given < 0, 0.0, np.minimum(inside, 1.0))
+        return np.where(many, gamma, found) if many.any() else found
 
     def _quantile(self, q: Array) -> Array:
         """Look between 0 and a point beyond the quantile."""

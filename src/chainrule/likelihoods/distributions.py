@@ -157,6 +157,16 @@ class Discrete(_OfSciPy):
 
     discrete = True
 
+    def _quantile(self, q: Array) -> Array:
+        """Where SciPy finds none, as of large counts, take that of the normal distribution: it is as good."""
+        found = super()._quantile(q)
+        lost = np.isnan(found) & np.isfinite(self.mean)
+        if not lost.any():
+            return found
+        from scipy.special import ndtri  # noqa: PLC0415 (a network needs NumPy alone)
+
+        return np.where(lost, np.floor(self.mean + np.sqrt(self.variance) * ndtri(q)), found)
+
     def log_density(self, y: ArrayLike) -> Array:
         return np.asarray(self.frozen.logpmf(self._given(y)))
 
