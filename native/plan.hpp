@@ -58,13 +58,16 @@ inline std::int64_t group_units(const Layer& layer) {
 // How many parts the gradient over so many rows is summed in, each part on its own from the first layer to
 // the last: a thread then hands on no more than the sums. 0: in none. All threads then share all activations,
 // and each sums the gradients of some units over all rows. That is better where the sums are larger than the
-// activations, or do not stay in the caches. It must not depend on the threads: the sums would.
+// activations, or do not stay in the caches. Where there are more than two, each has some hundred rows: its
+// sums go from core to core. It must not depend on the threads: the sums would.
 inline std::int64_t gradient_parts(const Plan& plan, std::int64_t n_rows) {
-    constexpr std::int64_t ROWS_A_PART = 48, MOST_PARTS = 8, MOST_PARAMETERS = std::int64_t{1} << 15;
+    constexpr std::int64_t ROWS_A_PART = 96, MOST_PARTS = 8, MOST_PARAMETERS = std::int64_t{1} << 15,
+                           PARAMETERS_A_COLUMN = 48;
     std::int64_t columns = 0;
     for (const Layer& layer : plan.layers) columns += layer.n_inputs + layer.units;
-    if (plan.n_parameters() > std::min(MOST_PARAMETERS, ROWS_A_PART * columns)) return 0;
-    std::int64_t parts = 1;  // a power of two, so that as many threads have the same work
+    if (plan.n_parameters() > std::min(MOST_PARAMETERS, PARAMETERS_A_COLUMN * columns)) return 0;
+    // a power of two, so that as many threads have the same work
+    std::int64_t parts = n_rows < ROWS_A_PART ? 1 : 2;
     while (parts < MOST_PARTS && n_rows >= 2 * parts * ROWS_A_PART) parts *= 2;
     return parts;
 }

@@ -12,7 +12,7 @@ from chainrule.engine import Descent
 from chainrule.optimization import SGD, Adam, Penalty
 
 HIDDEN = {"none": [], "deep": [Dense(17, "tanh"), Dense(9, "gelu", bias=False)]}
-# fewer rows than a part takes, more than two and four parts need, several blocks a part
+# one part, two of one and of several blocks, eight
 SIZES = [40, 97, 200, 800]
 
 

@@ -45,7 +45,7 @@ from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 # below it, starting threads (some 50 µs), or waiting for one another, takes longer than the work.
 FLOP_OF_A_CALL, FLOP_OF_A_STEP = 10_000_000, 300_000
 # Whether several threads pay for the steps of a fit is measured: this long with all, this long with one.
-PROBE_SECONDS = 0.003
+PROBE_SECONDS = 0.002
 # The steps before, which do not count: in them the workspace is made and the caches are filled.
 WARM_UP_SECONDS = 0.0005
 # The way that was slower is tried again after so many seconds, and after so many steps at its pace at least:
