@@ -1,6 +1,6 @@
 """The benchmark of accuracy: which rows it uses, that it resumes, and that its means are right.
 
-It is run on a small copy of the shared folder that the test makes.
+It is run on the small copy of the shared folder of conftest.py.
 """
 
 import csv
@@ -9,48 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 import accuracy_report
 from accuracy_runs import Job, make_estimator, protocol_of, row_numbers, run
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-PROTOCOL = """
-import numpy as np, pandas as pd
-def load(path):
-    frame = pd.read_parquet(path)
-    y = frame.pop("target").to_numpy()
-    return frame, y, "regression" if y.dtype.kind == "f" else "binary"
-def split(n_rows, seed=0):
-    order = np.random.default_rng(seed).permutation(n_rows)
-    return order[n_rows // 4:], order[: n_rows // 4]
-def score(task, y_true, prediction, classes=None):
-    if task == "regression":
-        rmse = float(np.sqrt(np.mean((y_true - prediction) ** 2)))
-        return {"error": rmse / float(np.std(y_true)), "rmse": rmse}
-    right = np.asarray(classes)[prediction.argmax(1)] == y_true
-    return {"error": float(1 - right.mean()), "log_loss": 0.5}
-"""
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shared")
-    (folder / "accuracy").mkdir()
-    (folder / "data").mkdir()
-    (folder / "accuracy" / "protocol.py").write_text(PROTOCOL)
-    (folder / "accuracy" / "peers.csv").write_text(
-        "dataset,model,seed,task,n_train,n_test,fit_cpu_s,fit_wall_s,predict_s,error,rmse,log_loss,auc\n"
-        "line,rival,0,regression,90,30,9.0,1,1,0.5,1,,\n"
-        "sign,rival,0,binary,90,30,1.8,1,1,0.25,,0.4,0.9\n"
-    )
-    x = np.random.default_rng(0).normal(size=(120, 2))
-    frame = pd.DataFrame(x, columns=["a", "b"])
-    frame.assign(target=3 * x[:, 0] + 1).to_parquet(folder / "data" / "line.parquet")
-    frame.assign(target=(x[:, 0] > 0).astype(int)).to_parquet(folder / "data" / "sign.parquet")
-    return folder
 
 
 def accuracy(shared, *arguments):
@@ -93,6 +57,32 @@ def test_ratio_is_the_geometric_mean_of_the_shifted_errors():
     mean, won, n = accuracy_report.ratio(ours, theirs, 0.001)
     assert mean == pytest.approx(math.sqrt((0.101 / 0.401) * (0.201 / 0.101)))
     assert (won, n) == (1, 2)
+
+
+def test_goals_are_marked_where_they_are_not_reached():
+    rows = [
+        {
+            **{"dataset": dataset, "seed": "0", "model": model, "error": error, "log_loss": loss},
+            **{"n_train": "1000", "fit_cpu_s": seconds},
+        }
+        for model, seconds, figures in (
+            ("default", "1.6", (("0.1", "0.3"), ("0.3", ""))),
+            ("catboost", "1", (("0.2", "0.4"), ("0.2", ""))),
+            ("realmlp", "9", (("0.1", ""), ("0.3", ""))),
+            ("lightgbm", "0.1", (("0.2", ""), ("0.4", ""))),
+        )
+        for dataset, (error, loss) in zip("ab", figures, strict=True)
+    ]
+    catboost = math.sqrt(0.101 / 0.201 * 0.301 / 0.201)
+    lightgbm = math.sqrt(0.101 / 0.201 * 0.301 / 0.401)
+    assert accuracy_report.goals(rows, ["default"]).splitlines()[2:] == [
+        "| error, ratio to realmlp | 1.000 / 0.96 ✗ |",
+        f"| error, ratio to catboost | {catboost:.3f} / 0.91 |",
+        f"| error, ratio to lightgbm | {lightgbm:.3f} / 0.865 |",
+        "| sets won against catboost | 1 of 2 / 60% ✗ |",
+        "| log-loss, ratio to catboost | 0.750 / 0.96 |",
+        "| CPU s per 1,000 rows | 1.600 / 1.5 ✗ |",
+    ]
 
 
 @pytest.mark.slow  # it starts Python for each fit
