@@ -62,8 +62,13 @@ def test_ratio_is_the_geometric_mean_of_the_shifted_errors():
 def test_goals_are_marked_where_they_are_not_reached():
     rows = [
         {
-            **{"dataset": dataset, "seed": "0", "model": model, "error": error, "log_loss": loss},
-            **{"n_train": "1000", "fit_cpu_s": seconds},
+            "dataset": dataset,
+            "seed": "0",
+            "model": model,
+            "error": error,
+            "log_loss": loss,
+            "n_train": "1000",
+            "fit_cpu_s": seconds,
         }
         for model, seconds, figures in (
             ("default", "1.6", (("0.1", "0.3"), ("0.3", ""))),
