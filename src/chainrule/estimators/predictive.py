@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from chainrule.errors import InputError
@@ -58,20 +58,17 @@ class LocationScale(Distribution):
         """Var[y]."""
         return np.asarray(np.square(self.scale) * self.inner.variance)
 
-    def _inner(self, y: ArrayLike) -> Wide:
-        return np.asarray((self._given(y) - self.location) / self.scale)
+    def _inner(self, y: Wide) -> Wide:
+        return np.asarray((y - self.location) / self.scale)
 
-    def cdf(self, y: ArrayLike) -> Wide:
-        """Return P(Y ≤ y) for y that has the shape, or is broadcast to it."""
-        return self.inner.cdf(self._inner(y))
+    def _cdf(self, y: Wide) -> Wide:
+        return self.inner._cdf(self._inner(y))
 
-    def log_density(self, y: ArrayLike) -> Wide:
-        """Return the log of the density at y."""
-        return np.asarray(self.inner.log_density(self._inner(y)) - np.log(self.scale))
+    def _log_density(self, y: Wide) -> Wide:
+        return np.asarray(self.inner._log_density(self._inner(y)) - np.log(self.scale))
 
-    def log_survival(self, y: ArrayLike) -> Wide:
-        """Return log P(Y > y)."""
-        return self.inner.log_survival(self._inner(y))
+    def _log_survival(self, y: Wide) -> Wide:
+        return self.inner._log_survival(self._inner(y))
 
     def _quantile(self, q: Wide) -> Wide:
         return np.asarray(self.location + self.scale * self.inner._quantile(q))

@@ -260,6 +260,13 @@ def squeezed(values: Array) -> NDArray[np.float64]:
     return wide[:, 0] if wide.shape[1] == 1 else wide
 
 
+def positive(exponent: Array) -> NDArray[np.float64]:
+    """Return e^exponent as distributions take their parameters: above 0 and finite, also where it is not."""
+    limits = np.finfo(np.float64)
+    with np.errstate(over="ignore"):
+        return np.clip(np.exp(exponent.astype(np.float64)), limits.tiny, limits.max)
+
+
 def exposure_offset(likelihood: Likelihood, exposure: ArrayLike, n_rows: int) -> NDArray[np.float64]:
     """Return log(exposure) as an offset (n_rows, 1) to the logits: counts over so long a time.
 

@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
 from chainrule.likelihoods.distributions import Array, Distribution, root_between
 from chainrule.likelihoods.poisson_gamma import half_deviance, normaliser
 
-# From this λ on the sum over N has too many terms. The Gamma distribution of the same mean and variance
-# differs in the skewness, and that is small there: its cdf is right to 1e-3.
-LARGE_RATE = 1e5
+MOST_DRAWN = 1e15  # NumPy draws whole numbers of 64 bits
 
 
 class TweedieDistribution(Distribution):
@@ -47,51 +45,60 @@ class TweedieDistribution(Distribution):
 
     @property
     def variance(self) -> Array:
-        return np.asarray(self.phi * self.mu**self.power)
+        with np.errstate(over="ignore"):  # beyond the largest float is inf
+            return np.asarray(self.phi * self.mu**self.power)
 
     def _numbers(self) -> tuple[Array, Array]:
-        """Return N, (m, 1 …), and the log of its probability, (m, *shape), for all N > 0 that count."""
-        most = float(np.max(self.rate, initial=0.0, where=self.rate <= LARGE_RATE))
-        n = np.arange(1, 20 + int(most + 10 * np.sqrt(most)), dtype=np.float64)
-        n = n.reshape(-1, *[1] * len(self.shape))
-        return n, special.xlogy(n, self.rate) - self.rate - special.gammaln(n + 1)
+        """Return N, (m, *shape), and the log of the probability of each, for all N > 0 that count.
 
-    def log_density(self, y: ArrayLike) -> Array:
-        given, p = self._given(y), self.power
-        some = np.where(given > 0, given, 1.0)
+        Where these are many, they are every h-th N, and each stands for h of them: a sum in equal steps is
+        exact to the last digits where what is summed is smooth enough. The probabilities change over √λ
+        numbers, the distribution function of N amounts over √λ or √(λ / shape), whichever is less.
+        """
+        many = self.rate > 100  # else the sum has an end at 0, where it is not smooth
+        breadth = np.sqrt(self.rate)
+        smooth = breadth / np.sqrt(max(1.0, self.shape_of_one))
+        step = np.where(many, np.maximum(np.floor(smooth / 2), 1), 1)
+        first = np.where(many, np.floor(np.maximum(self.rate - 10 * breadth, 1)), 1)
+        most = np.where(many, 22 * breadth / step, 20 + self.rate + 10 * breadth).max(initial=0)
+        k = np.arange(int(most) + 1, dtype=np.float64).reshape(-1, *[1] * len(self.shape))
+        n = first + k * step
+        exact = special.xlogy(n, self.rate) - self.rate - special.gammaln(n + 1)
+        d = self.rate - n
+        with np.errstate(all="ignore"):  # by Stirling's series, without differences of large numbers
+            series = n * np.log1p(d / n) - d - 0.5 * np.log(2 * np.pi * n) - 1 / (12 * n) + 1 / (360 * n**3)
+        return n, np.log(step) + np.where(many, series, exact)
+
+    def _log_density(self, y: Array) -> Array:
+        p, some = self.power, np.where(y > 0, y, 1.0)
         s, t = np.log(self.mu), np.log(self.phi)
         R, _ = normaliser((2 - p) * np.log(some) - t - np.log(2 - p), p)
         above = R - half_deviance(some, s, t, p) - np.log(some)
-        return np.where(given > 0, above, np.where(given == 0, -self.rate, -np.inf))
+        at_zero = np.where(y == 0, -self.rate, np.where(np.isnan(y), np.nan, -np.inf))
+        return np.where(y > 0, above, at_zero)
 
-    def cdf(self, y: ArrayLike) -> Array:
-        given, many = self._given(y), self.rate > LARGE_RATE
-        if many.any():
-            shape = self.mu ** (2 - self.power) / self.phi
-            gamma = special.gammainc(shape, np.maximum(given, 0) * shape / self.mu)
-            if many.all():
-                return np.asarray(gamma)
+    @np.errstate(over="ignore")  # beyond the largest float is inf
+    def _cdf(self, y: Array) -> Array:
         n, log_probability = self._numbers()
-        parts = special.gammainc(n * self.shape_of_one, np.maximum(given, 0) / self.scale_of_one)
+        parts = special.gammainc(n * self.shape_of_one, np.maximum(y, 0) / self.scale_of_one)
         inside = np.exp(-self.rate) + (np.exp(log_probability) * parts).sum(axis=0)
-        found = np.where(given < 0, 0.0, np.minimum(inside, 1.0))
-        return np.where(many, gamma, found) if many.any() else found
+        return np.where(y < 0, 0.0, np.minimum(inside, 1.0))
 
     def _quantile(self, q: Array) -> Array:
         """Look between 0 and a point beyond the quantile."""
         at_zero = q <= np.exp(-self.rate)
         inside = ~at_zero & (q < 1) & np.isfinite(self.mu)
         upper = np.where(inside, self.mu, 0.0)
-        while (short := inside & (self.cdf(upper) < q)).any():
-            grown = np.where(short, 2 * upper, upper)
-            if (grown == upper).all() or not np.isfinite(grown).all():
-                break
-            upper = grown
+        with np.errstate(over="ignore"):
+            while (short := inside & np.isfinite(upper) & (self._cdf(upper) < q)).any():
+                upper = np.where(short, 2 * upper, upper)
         lower = np.zeros(self.shape)
-        found = root_between(self, np.where(inside, q, self.cdf(lower)), lower, upper)
+        found = root_between(self, np.where(inside, q, self._cdf(lower)), lower, upper)
         return np.where(at_zero, 0.0, np.where(inside, found, np.inf))
 
     def _sample(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
+        if (self.rate > MOST_DRAWN).any():
+            return super()._sample(n, rng)
         numbers = rng.poisson(self.rate, size=(n, *self.shape))
         amounts = rng.gamma(np.maximum(numbers, 1) * self.shape_of_one) * self.scale_of_one
         return np.where(numbers > 0, amounts, 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import equations
-from chainrule.likelihoods.base import Array, IndependentOutputs, squeezed
+from chainrule.likelihoods.base import Array, IndependentOutputs, positive, squeezed
 from chainrule.likelihoods.gamma_function import log_rising
 from chainrule.likelihoods.scaled import ScaledOutputs, softplus
 
@@ -58,7 +58,7 @@ class Poisson(IndependentOutputs):
 
         from chainrule.likelihoods.distributions import Discrete  # noqa: PLC0415 (as SciPy)
 
-        return Discrete(stats.poisson(squeezed(self.mean(logits))))
+        return Discrete(stats.poisson(positive(squeezed(logits))))
 
 
 @final
@@ -118,4 +118,4 @@ class NegativeBinomial(ScaledOutputs):
         from chainrule.likelihoods.distributions import Discrete  # noqa: PLC0415 (as SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return Discrete(stats.nbinom(np.exp(-t), 1 / (1 + np.exp(s + t))))
+        return Discrete(stats.nbinom(positive(-t), 1 / (1 + positive(s + t))))

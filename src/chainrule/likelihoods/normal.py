@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.architecture import equations
-from chainrule.likelihoods.base import Array, squeezed
+from chainrule.likelihoods.base import Array, positive, squeezed
 from chainrule.likelihoods.scaled import ScaledOutputs, times
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _NormalOutputs(ScaledOutputs):
         from chainrule.likelihoods.distributions import Continuous  # noqa: PLC0415 (as SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return Continuous(stats.norm(s, np.exp(t / 2)))
+        return Continuous(stats.norm(s, positive(t / 2)))
 
 
 @final

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import InputError
-from chainrule.likelihoods.base import Array, Likelihood, is_number, require_positive, squeezed
+from chainrule.likelihoods.base import Array, Likelihood, is_number, positive, require_positive, squeezed
 from chainrule.likelihoods.gamma_function import gamma_normaliser
 from chainrule.likelihoods.poisson_gamma import half_deviance, normaliser
 from chainrule.likelihoods.scaled import ScaledOutputs, times, times_exp
@@ -69,7 +69,7 @@ class Gamma(ScaledOutputs):
         from chainrule.likelihoods.distributions import Continuous  # noqa: PLC0415 (as SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return Continuous(stats.gamma(np.exp(-t), scale=np.exp(s + t)))
+        return Continuous(stats.gamma(positive(-t), scale=positive(s + t)))
 
 
 @final
@@ -135,7 +135,7 @@ class Tweedie(ScaledOutputs):
         from chainrule.likelihoods.compound import TweedieDistribution  # noqa: PLC0415 (with SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return TweedieDistribution(np.exp(s), np.exp(t), float(self.power))
+        return TweedieDistribution(positive(s), positive(t), float(self.power))
 
 
 @final
@@ -243,4 +243,4 @@ class Weibull(Likelihood):
         from chainrule.likelihoods.distributions import Continuous  # noqa: PLC0415 (as SciPy)
 
         s, t = self.parts(logits, scales)
-        return Continuous(stats.weibull_min(np.exp(-t), scale=np.exp(s)))
+        return Continuous(stats.weibull_min(positive(-t), scale=positive(s)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
-from chainrule.likelihoods.base import Array, require_positive, squeezed
+from chainrule.likelihoods.base import Array, positive, require_positive, squeezed
 from chainrule.likelihoods.scaled import ScaledOutputs, times
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class StudentT(ScaledOutputs):
         from chainrule.likelihoods.distributions import Continuous  # noqa: PLC0415 (as SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return Continuous(stats.t(float(self.degrees_of_freedom), s, np.exp(t)))
+        return Continuous(stats.t(float(self.degrees_of_freedom), s, positive(t)))
 
 
 @final
@@ -112,7 +112,7 @@ class Laplace(ScaledOutputs):
         from chainrule.likelihoods.distributions import Continuous  # noqa: PLC0415 (as SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return Continuous(stats.laplace(s, np.exp(t)))
+        return Continuous(stats.laplace(s, positive(t)))
 
 
 @final
@@ -164,4 +164,4 @@ class Huber(ScaledOutputs):
         from chainrule.likelihoods.distributions import HuberDistribution  # noqa: PLC0415 (with SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return HuberDistribution(s, np.exp(t), float(self.delta))
+        return HuberDistribution(s, positive(t), float(self.delta))
