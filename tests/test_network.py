@@ -229,7 +229,7 @@ def test_other_weights_are_an_error(call, weight, expected):
         (np.ones((5, 2)), "The target of Normal(n_outputs=1) must have the shape (n_rows,), not (5, 2)."),
         (
             [0, 1, np.nan, 3, 4],
-            "Normal(n_outputs=1) needs finite numbers; 1 rows have something else (rows 2; row 2 has nan).",
+            "Normal(n_outputs=1) needs finite numbers; 1 row has something else, such as nan (row 2).",
         ),
     ],
 )

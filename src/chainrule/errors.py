@@ -1,5 +1,17 @@
 """The errors of chainrule: each says what was given, what is allowed and what to do."""
 
+from collections.abc import Collection
+from typing import Any
+
+
+def rows_with(what: str, rows: Collection[Any]) -> str:
+    """Return a part of a message, such as "2 rows have something else (rows 0, 3)"; five are named."""
+    named = [str(row) for row in rows]
+    if len(named) == 1:
+        return f"1 row has {what} (row {named[0]})"
+    more = ", …" if len(named) > 5 else ""
+    return f"{len(named)} rows have {what} (rows {', '.join(named[:5])}{more})"
+
 
 class ChainruleError(Exception):
     """The base of every error that chainrule raises on purpose."""

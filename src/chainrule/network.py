@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.architecture import Architecture, Dense, Layer
 from chainrule.architecture.initialization import initial_parameters
 from chainrule.engine import Engine, RowPredictor, make_engine
-from chainrule.errors import InputError
+from chainrule.errors import InputError, rows_with
 from chainrule.likelihoods import Likelihood
 from chainrule.optimization import Penalty
 
@@ -370,10 +370,7 @@ class Network:
             raise InputError(f"offset must have the shape {allowed}, not {given.shape}.")
         bad = np.flatnonzero(~np.isfinite(columns).all(axis=1))
         if len(bad):
-            rows = ", ".join(str(row) for row in bad[:5]) + (", …" if len(bad) > 5 else "")
-            raise InputError(
-                f"offset must hold finite numbers; {len(bad)} rows have something else (rows {rows})."
-            )
+            raise InputError(f"offset must hold finite numbers; {rows_with('something else', bad)}.")
         full = np.zeros((n_rows, self.n_logits), dtype=dtype)
         full[:, : widths[columns.shape[1]]] = columns
         return full

@@ -40,7 +40,7 @@ UNUSABLE = {
         ["has no column 'ys'; did you mean 'y'?", "It has 'x', 'y'."],
     ),
     "nothing but the target": (pa.table({"y": Y}), "y", ["has no column but 'y'"]),
-    "one row": (numbers(1), "y", ["has 1 rows", "--test-fraction 0"]),
+    "one row": (numbers(1), "y", ["has 1 row: too few", "--test-fraction 0"]),
     "a target with missing values": (numbers(y=with_one(Y, None)), "y", ["1 row", "missing", "leave"]),
     "a target that is not a number": (numbers(y=with_one(Y, np.nan)), "y", ["1 row", "missing", "leave"]),
     "an infinite target": (numbers(y=with_one(Y, np.inf)), "y", ["1 row", "inf", "leave"]),
@@ -104,7 +104,7 @@ UNSUITABLE = {
     "weights below 0": (["sold", "--weight-column", "below"], ["finite numbers ≥ 0"]),
     "missing weights": (["sold", "--weight-column", "size, m²"], ["finite numbers ≥ 0"]),
     "one group": (["price", "--group-column", "one"], ["groups has one group"]),
-    "rows without a group": (["price", "--group-column", "size, m²"], ["rows without a group"]),
+    "rows without a group": (["price", "--group-column", "size, m²"], ["rows have no group"]),
     "groups and the last rows": (
         ["price", "--group-column", "colour", "--validation", "last"],
         ["choose one of them"],

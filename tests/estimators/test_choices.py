@@ -231,8 +231,8 @@ def test_groups_of_every_kind_are_the_same(name):
     [
         (GROUPS[:-1], "groups has 159 entries and y has 160 rows"),
         (np.ones(160), "groups has one group"),
-        (np.where(GROUPS == 3, np.nan, GROUPS), "rows without a group"),
-        ([None, *NAMED[1:].tolist()], r"groups has 1 rows without a group \(the first is row 0\)"),
+        (np.where(GROUPS == 3, np.nan, GROUPS), "rows have no group"),
+        ([None, *NAMED[1:].tolist()], r"groups lacks entries: 1 row has no group \(row 0\)"),
         (np.ones((160, 2)), "groups must be one column"),
         (5, "groups must be one column"),
     ],

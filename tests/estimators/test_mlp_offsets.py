@@ -304,8 +304,11 @@ def test_what_looks_at_a_model_knows_the_offset(kind):
 ONES = np.ones(N_ROWS)
 WRONG = {
     "both": ({"offset": ONES, "exposure": ONES}, "offset and exposure are both given"),
-    "a negative exposure": ({"exposure": np.r_[-1.0, ONES[1:]]}, "rows 0; row 0 has -1.0"),
-    "a missing offset": ({"offset": np.r_[ONES[1:], np.nan]}, "(rows 59)"),
+    "a negative exposure": (
+        {"exposure": np.r_[-1.0, ONES[1:]]},
+        "1 row has something else, such as -1.0 (row 0)",
+    ),
+    "a missing offset": ({"offset": np.r_[ONES[1:], np.nan]}, "(row 59)"),
     "text": ({"offset": ["a"] * N_ROWS}, "offset must hold numbers"),
     "another length": ({"exposure": ONES[:3]}, "exposure must have the shape (60,), not (3,)"),
     "other columns": ({"offset": np.ones((N_ROWS, 3))}, "offset must have the shape (60,) or (60, 1)"),

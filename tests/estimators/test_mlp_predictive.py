@@ -7,7 +7,7 @@ from scipy.stats import binom
 
 import chainrule as cr
 from chainrule import InputError, MLPClassifier, MLPRegressor
-from chainrule.estimators.predictive import row_nll
+from chainrule.estimators.predictive import concordance, row_nll
 from chainrule.likelihoods import Normal, Tweedie
 
 # a fit need not have come to its end for what it says to belong together
@@ -125,3 +125,15 @@ def test_sparse_rows_and_a_single_class():
     only = MLPClassifier([4], solver="lbfgs", max_iter=5).fit(X, np.zeros(100))
     assert only.predict_distribution(X).pmf(0).tolist() == [1.0] * 100
     assert only.nll(X, np.zeros(100)) == 0
+
+
+def test_the_score_of_censored_times_is_the_concordance():
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(120, 2))
+    times, limit = rng.weibull(1.5, 120) * np.exp(X[:, 0]), rng.uniform(0.2, 3, 120)
+    y, weight = np.column_stack([np.minimum(times, limit), times <= limit]), rng.uniform(0.5, 2, 120)
+    model = MLPRegressor("weibull", [4], max_iter=5, random_state=0)
+    model.fit(X[:80], y[:80], eval_set=(X[80:], y[80:], weight[80:]))
+    expected = concordance(*y[80:].T, model.predict(X[80:]), weight[80:])
+    assert model.score(X[80:], y[80:], weight[80:]) == pytest.approx(expected, rel=1e-12)
+    assert model.validation_scores_[-1] == pytest.approx(expected, rel=1e-12)

@@ -16,7 +16,13 @@ import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators.calibration import Error
 from chainrule.estimators.members import HeldOut
-from chainrule.estimators.predictive import LocationScale, concordance, conformal_interval, row_nll
+from chainrule.estimators.predictive import (
+    LocationScale,
+    comparable_pairs,
+    concordance,
+    conformal_interval,
+    row_nll,
+)
 from chainrule.estimators.targets import Scaling
 from chainrule.estimators.together import Member, View, average, disagreement
 from chainrule.likelihoods import (
@@ -381,16 +387,16 @@ BAD = {
     "both": ({"offset": np.ones(N_ROWS), "exposure": np.ones(N_ROWS)}, "are both given"),
     "a negative exposure": (
         {"exposure": np.r_[1.0, -2.0, np.ones(N_ROWS - 2)]},
-        "exposure must hold finite numbers above 0; 1 rows have something else (rows 1",
+        "exposure must hold finite numbers above 0; 1 row has something else, such as -2.0 (row 1)",
     ),
     "an exposure of 0": (
         {"exposure": np.zeros(N_ROWS)},
-        "240 rows have something else (rows 0, 1, 2, 3, 4, …",
+        "240 rows have something else, such as 0.0 (rows 0, 1, 2, 3, 4, …",
     ),
-    "a missing exposure": ({"exposure": np.r_[np.ones(N_ROWS - 1), np.nan]}, "(rows 239"),
+    "a missing exposure": ({"exposure": np.r_[np.ones(N_ROWS - 1), np.nan]}, "(row 239)"),
     "a missing offset": (
         {"offset": np.r_[np.nan, np.ones(N_ROWS - 1)]},
-        "offset must hold finite numbers; 1 rows",
+        "offset must hold finite numbers; 1 row has",
     ),
     "text": ({"offset": ["a"] * N_ROWS}, "offset must hold numbers"),
     "another length": ({"exposure": np.ones(3)}, "exposure must have the shape (240,), not (3,)"),
@@ -668,24 +674,27 @@ def test_a_missing_entry_has_no_nll():
     np.testing.assert_allclose(losses, [-stats.norm.logpdf(0), -stats.norm.logpdf([1.0, 2.0]).sum()])
 
 
-def test_concordance_counts_the_pairs_of_which_it_is_known():
-    rng = np.random.default_rng(0)
-    time, event = rng.integers(1, 8, 40).astype(float), rng.integers(0, 2, 40)
-    predicted, weight = rng.integers(1, 8, 40).astype(float), rng.uniform(0.5, 2, 40)
-    right = total = 0.0
-    for i in range(40):
-        for j in range(40):
+@pytest.mark.parametrize("n_values", [1, 2, 7, 10**6])
+@pytest.mark.parametrize("n_rows", [2, 3, 9, 60])
+def test_concordance_counts_the_pairs_of_which_it_is_known(n_rows, n_values):
+    rng = np.random.default_rng(n_rows)
+    time, event = rng.integers(1, n_values + 1, n_rows).astype(float), rng.integers(0, 2, n_rows)
+    predicted, weight = rng.integers(1, n_values + 1, n_rows).astype(float), rng.uniform(0.5, 2, n_rows)
+    time[0], event[0], predicted[-1] = 0, 1, np.inf
+    pairs, right = np.zeros(n_rows), np.zeros(n_rows)
+    for i in range(n_rows):
+        for j in range(n_rows):
             if event[i] and (time[i] < time[j] or (time[i] == time[j] and not event[j])):
-                total += weight[i] * weight[j]
-                right += (
-                    weight[i]
-                    * weight[j]
-                    * (1.0 if predicted[i] < predicted[j] else 0.5 if predicted[i] == predicted[j] else 0.0)
-                )
-    assert concordance(time, event, predicted, weight) == pytest.approx(right / total, rel=1e-12)
-    assert concordance(time, event, time) > 0.9
+                order = 1.0 if predicted[i] < predicted[j] else 0.5 if predicted[i] == predicted[j] else 0.0
+                for row, other in ((i, j), (j, i)):
+                    pairs[row] += weight[other]
+                    right[row] += weight[other] * order
+    expected = weight @ right / (weight @ pairs)
+    assert concordance(time, event, predicted, weight) == pytest.approx(expected, rel=1e-12)
+    found = comparable_pairs(time, event, predicted, weight)
+    np.testing.assert_allclose(found, (pairs, right), rtol=1e-11, atol=1e-11)
     with pytest.raises(InputError, match="No pair"):
-        concordance(time, np.zeros(40), predicted)
+        concordance(time, np.zeros(n_rows), predicted)
 
 
 def test_smoothing_is_left_out_of_the_temperature():

@@ -46,8 +46,8 @@ def says_so(likelihood, y):
     """Return a pattern of the message: what is needed, how many rows, which, and what the first one has."""
     value = y[2].tolist()
     shown = re.escape(str(value[0] if len(value) == 1 else value))
-    needs = re.escape(f"{likelihood!r} needs {likelihood.domain}; 2 rows have something else ")
-    return rf"^{needs}\(rows 2, 5; row 2 has {shown}\)\.$"
+    needs = re.escape(f"{likelihood!r} needs {likelihood.domain}; 2 rows have something else, such as ")
+    return rf"^{needs}{shown} \(rows 2, 5\)\.$"
 
 
 def test_every_likelihood_has_rows_outside_its_domain():
@@ -91,7 +91,7 @@ def test_one_bad_entry_of_several_outputs_is_enough(case, make_problem):
         if np.isnan(value):
             assert np.array_equal(likelihood.prepare(y), y, equal_nan=True)
             y[4] = np.nan
-        with pytest.raises(InputError, match=r"1 rows have something else \(rows 4; row 4 has \["):
+        with pytest.raises(InputError, match=r"1 row has something else, such as \[.* \(row 4\)"):
             likelihood.prepare(y)
 
 
@@ -110,9 +110,7 @@ def test_an_exposure_must_be_above_0(case, exposure, make_likelihood):
     likelihood = make_likelihood(case)
     exposures = np.array([1.0, exposure, 2.0, exposure])
     if likelihood.link == "log":
-        message = (
-            r"^exposure must hold finite numbers above 0; 2 rows have something else \(rows 1, 3; row 1 has "
-        )
+        message = r"^exposure must hold finite numbers above 0; 2 rows have something else, such as "
     else:
         message = f"^{re.escape(repr(likelihood))} has no exposure, its link is "
     with pytest.raises(InputError, match=message):

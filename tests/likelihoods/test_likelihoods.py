@@ -234,28 +234,28 @@ def test_the_dtype_of_the_target_changes_nothing(name, theta_dtype, dtype, engin
 @pytest.mark.parametrize(
     ("likelihood", "y", "message"),
     [
-        (Normal(), [1, np.nan, 2, -np.inf], "finite numbers; {} (rows 1, 3; row 1 has nan)."),
+        (Normal(), [1, np.nan, 2, -np.inf], "finite numbers; {}, such as nan (rows 1, 3)."),
         (
             Normal(2),
             [[1, 2], [3, np.inf], [np.nan] * 2],
-            "finite numbers; {} (rows 1, 2; row 1 has [3.0, inf]).",
+            "finite numbers; {}, such as [3.0, inf] (rows 1, 2).",
         ),
         (
             Bernoulli(),
             [0, 1, 0.5, -0.1, 2],
-            "0 or 1 (or a probability between them); {} (rows 3, 4; row 3 has -0.1).",
+            "0 or 1 (or a probability between them); {}, such as -0.1 (rows 3, 4).",
         ),
         (
             Categorical(3),
             [0, 3, 2, -1],
-            "class numbers from 0 to n_classes − 1; {} (rows 1, 3; row 1 has 3).",
+            "class numbers from 0 to n_classes − 1; {}, such as 3 (rows 1, 3).",
         ),
         (
             Categorical(3),
             [0.5, 1, np.nan],
-            "class numbers from 0 to n_classes − 1; {} (rows 0, 2; row 0 has 0.5).",
+            "class numbers from 0 to n_classes − 1; {}, such as 0.5 (rows 0, 2).",
         ),
-        (Poisson(), [3, -1, np.inf], "counts: finite numbers ≥ 0; {} (rows 1, 2; row 1 has -1.0)."),
+        (Poisson(), [3, -1, np.inf], "counts: finite numbers ≥ 0; {}, such as -1.0 (rows 1, 2)."),
     ],
 )
 def test_a_target_outside_the_domain_is_an_error_that_names_the_rows(likelihood, y, message):
@@ -268,8 +268,8 @@ def test_of_many_rows_outside_the_domain_the_first_five_are_named():
     with pytest.raises(InputError) as error:
         Bernoulli().prepare([0, 1, 2, 2, 2, 2, 2, 2])
     assert str(error.value) == (
-        "Bernoulli(n_outputs=1) needs 0 or 1 (or a probability between them); 6 rows have something else "
-        "(rows 2, 3, 4, 5, 6, …; row 2 has 2)."
+        "Bernoulli(n_outputs=1) needs 0 or 1 (or a probability between them); 6 rows have something else, "
+        "such as 2 (rows 2, 3, 4, 5, 6, …)."
     )
 
 

@@ -44,7 +44,8 @@ def test_an_exposure_multiplies_the_mean(engine):
 @pytest.mark.parametrize("exposure", [[1, 0, 2], [1, -3, 2], [1, np.nan, 2], [1, np.inf, 2]])
 def test_an_unusable_exposure_is_an_error_that_names_the_rows(exposure):
     with pytest.raises(
-        InputError, match=r"^exposure must hold finite numbers above 0; 1 rows .*\(rows 1; row 1"
+        InputError,
+        match=r"^exposure must hold finite numbers above 0; 1 row has something else, such as .* \(row 1\)",
     ):
         exposure_offset(Poisson(), exposure, 3)
 
@@ -58,7 +59,7 @@ def test_an_exposure_needs_the_log_link():
     ("offset", "message"),
     [
         (np.zeros(3), r"^offset must have the shape \(2,\) or \(2, 1\) or \(2, 2\), not \(3,\)"),
-        ([0.0, np.inf], r"^offset must hold finite numbers; 1 rows have something else \(rows 1\)"),
+        ([0.0, np.inf], r"^offset must hold finite numbers; 1 row has something else \(row 1\)"),
     ],
 )
 def test_an_unusable_offset_is_an_error(offset, message):
@@ -95,7 +96,7 @@ def test_missing_entries_of_y_count_for_nothing(case, engine, make_problem):
 
 
 def test_a_row_without_any_entry_of_y_is_an_error():
-    with pytest.raises(InputError, match=r"rows 1; row 1 has \[nan, nan\]"):
+    with pytest.raises(InputError, match=r"1 row has something else, such as \[nan, nan\] \(row 1\)"):
         Normal(2).prepare([[1, np.nan], [np.nan, np.nan]])
 
 

@@ -232,8 +232,8 @@ def held_out(table: pa.Table, job: Job) -> Split:
         return Split(task, table, None, "No rows were held out, so there are no scores.")
     if n_rows < FEWEST_ROWS:
         raise InputError(
-            f"{job.data} has {n_rows} rows: too few to hold some out for the scores. "
-            "Give more rows, or --test-fraction 0 to fit on all and score none."
+            f"{job.data} has {n_rows} {'row' if n_rows == 1 else 'rows'}: too few to hold some out for the "
+            "scores. Give more rows, or --test-fraction 0 to fit on all and score none."
         )
     if job.validation == "last":
         first = n_rows - max(round(job.test_fraction * n_rows), 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from chainrule.estimators.predictive import concordance, is_censored
 from chainrule.training import METRICS, EpochRecord, EpochReport, History
 from chainrule.training.batches import Data
 from chainrule.training.progress import Progress
@@ -130,8 +131,9 @@ class Validation:
         mean = model._mean(logits if self.data.offset is None else logits + self.data.offset)
         if not np.isfinite(mean).all():
             return np.nan
-        # a target of times has a second column, which says whether the event was seen
-        y = self.data.y[:, : mean.shape[1]]
+        y = self.data.y
+        if is_censored(model.network_.likelihood):
+            return concordance(y[:, 0], y[:, 1], mean[:, 0], self.sample_weight)
         return METRICS[model._metric].function(y, mean, self.sample_weight)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import InputError
+from chainrule.errors import InputError, rows_with
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import read_target, weighted_mean
 from chainrule.network import Network, checked_weight
@@ -115,7 +115,7 @@ def read_groups(groups: Any, n_rows: int, drawn: Rows | None = None) -> Rows:
     cells = read_column("groups", groups, categorical=True).cells
     missing = [row for row, cell in enumerate(cells) if cell is None]
     if missing:
-        raise InputError(f"groups has {len(missing)} rows without a group (the first is row {missing[0]}).")
+        raise InputError(f"groups lacks entries: {rows_with('no group', missing)}.")
     if len(cells) != n_rows:
         raise InputError(
             f"groups has {len(cells)} entries and y has {n_rows} rows: each row needs its group."

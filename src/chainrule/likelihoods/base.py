@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.errors import InputError
+from chainrule.errors import InputError, rows_with
 
 if TYPE_CHECKING:  # SciPy's distributions are heavy, and wanted for predictions only
     from chainrule.likelihoods.distributions import Distribution
@@ -209,12 +209,9 @@ class Likelihood(ABC):
         with np.errstate(invalid="ignore"):
             bad = np.flatnonzero(self._unusable(target))
         if len(bad):
-            rows = ", ".join(str(row) for row in bad[:5]) + (", …" if len(bad) > 5 else "")
             value = target[bad[0]].tolist()
-            raise InputError(
-                f"{self!r} needs {self.domain}; {len(bad)} rows have something else "
-                f"(rows {rows}; row {bad[0]} has {value[0] if len(value) == 1 else value})."
-            )
+            what = f"something else, such as {value[0] if len(value) == 1 else value}"
+            raise InputError(f"{self!r} needs {self.domain}; {rows_with(what, bad)}.")
         return target
 
     def _unusable(self, y: NDArray[Any]) -> NDArray[np.bool_]:
@@ -306,9 +303,6 @@ def exposure_offset(likelihood: Likelihood, exposure: ArrayLike, n_rows: int) ->
     values = values.reshape(n_rows, 1)
     bad = np.flatnonzero(~(np.isfinite(values[:, 0]) & (values[:, 0] > 0)))
     if len(bad):
-        rows = ", ".join(str(row) for row in bad[:5]) + (", …" if len(bad) > 5 else "")
-        raise InputError(
-            f"exposure must hold finite numbers above 0; {len(bad)} rows have something else "
-            f"(rows {rows}; row {bad[0]} has {values[bad[0], 0]})."
-        )
+        what = f"something else, such as {values[bad[0], 0]}"
+        raise InputError(f"exposure must hold finite numbers above 0; {rows_with(what, bad)}.")
     return np.log(values)

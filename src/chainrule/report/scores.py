@@ -15,6 +15,8 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
+from chainrule.estimators.predictive import comparable_pairs
+
 Array = NDArray[np.float64]
 
 LEVEL = 0.95  # of the intervals
@@ -201,14 +203,7 @@ def concordance_score(time: Array, event: Array, predicted: Array, value: float)
 
     With r of a row's t comparable pairs in the right order and T pairs in all, ∂C/∂w = (r − C t)/T.
     """
-    right, pairs = np.zeros(len(time)), np.zeros(len(time))
-    for i in np.flatnonzero(event > 0):
-        later = (time > time[i]) | ((time == time[i]) & (event == 0))
-        order = (predicted[later] > predicted[i]) + 0.5 * (predicted[later] == predicted[i])
-        right[i] += order.sum()
-        pairs[i] += later.sum()
-        right[later] += order
-        pairs[later] += 1
+    pairs, right = comparable_pairs(time, event, predicted, np.ones(len(time)))
     influence = len(time) * (right - value * pairs) / (pairs.sum() / 2)
     return Score("concordance", value, higher_is_better=True, influence=influence, limits=(0.0, 1.0))
 
