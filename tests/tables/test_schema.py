@@ -146,7 +146,7 @@ def test_mixed_columns(one, other, make):
     [
         ({"foo": "bar"}, "dict"),
         (b"bytes", "bytes"),
-        (datetime.time(3), "time"),
+        ((1, 2), "tuple"),
         ({1, 2}, "set"),
         (object(), "object"),
     ],
@@ -168,7 +168,6 @@ def test_foreign_cells(cell, type_name):
         pl.DataFrame({"x0": [[1, 2], [3]]}),
         pl.DataFrame({"x0": [{"a": 1}, {"a": 2}]}),
         pl.DataFrame({"x0": [b"a", b"b"]}),
-        pl.DataFrame({"x0": [datetime.time(1), datetime.time(2)]}),
         pa.table({"x0": [[1, 2], [3]]}),
         pa.table({"x0": [{"a": 1}, {"a": 2}]}),
         pa.table({"x0": [b"a", b"b"]}),
@@ -181,7 +180,7 @@ def test_foreign_columns(table):
 
 
 def test_numbers_beyond_float64():
-    assert message_of([[10**400], [1]]).startswith("Column 'x0' has a number that float64 cannot hold: ")
+    assert message_of([[10**400], [1]]).startswith("Column 'x0' has a number that float64 cannot hold (")
 
 
 def test_single_dates_with_time_zones():

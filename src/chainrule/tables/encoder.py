@@ -71,8 +71,9 @@ class TableEncoder:
     ±3. Text, categoricals and booleans get one input for each category, the rare ones of them together; of a
     column with more than 64 categories up to 256 have an input, and those beyond share the inputs of a code.
     Dates give a trend and their place in year, week and day. Where values were missing at fit, an input
-    says so. Numbers that are written as text are numbers, unless they come back like categories. A column
-    that says nothing (constant, all missing, or text that is different in every row) is
+    says so. Numbers that are written as text are numbers, unless they come back like categories; dates in
+    text (ISO 8601) are dates; durations and times of day are their seconds. A column that says nothing
+    (constant, all missing, or text that is different in every row) is
     dropped. With the target at hand, numbers that are codes are told from quantities, and their frequent
     values have an input each. The result is finite whatever the table holds.
 
@@ -211,6 +212,8 @@ class TableEncoder:
             values = source.read(number, categorical=isinstance(encoding, Category))
             if isinstance(encoding, Number):
                 values = values.numbers_in_text()
+            elif isinstance(encoding, Datetime):
+                values = values.dates_in_text()
             check_content(encoding, values)
             last = first + len(encoding.input_names(name))
             columns.append((encoding, values, slice(first, last)))

@@ -370,10 +370,10 @@ _ENCODINGS: dict[Kind, type[Encoding]] = {
 
 
 def as_meant(values: Values) -> Values:
-    """Return text that holds numbers as numbers, unless they come back like the codes of categories."""
+    """Return text that holds numbers or dates as these, unless numbers come back like codes of categories."""
     numbers = values.numbers_in_text()
     if values.content != "text" or numbers.content != "number":
-        return values
+        return values.dates_in_text()
     n_present = np.count_nonzero(~np.isnan(numbers.cells))
     few = len(np.unique(numbers.cells)) <= min(FEW_CATEGORIES, n_present / ROWS_PER_CATEGORY)
     return values if few else numbers

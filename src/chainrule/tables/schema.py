@@ -2,7 +2,6 @@
 
 import datetime
 import numbers
-import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import NoneType
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from chainrule.errors import InputError
+from chainrule.tables.text import NUMBER, dates_in, numbers_in
 
 Content = Literal["number", "boolean", "text", "datetime", "nothing"]
 Kind = Literal["number", "boolean", "category", "datetime", "dropped"]
@@ -43,9 +43,7 @@ MOST_CLASSES = 20
 ROWS_PER_CLASS = 5
 
 
-# How a number is written, and how files of text write that there is none.
-_NUMBER = re.compile(r"\s*[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
-_MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "nan", "null", "none"})
+_CLOCK = datetime.time | datetime.timedelta | np.timedelta64
 
 
 class CellError(InputError, TypeError):
@@ -108,26 +106,30 @@ class Values:
         return replace(self, cells=cells[rows])
 
     def numbers_in_text(self) -> "Values":
-        """Return text as the numbers that are written there, or as it is where a cell is none.
-
-        What stands for "missing" in files of text is missing. A code such as "0042" is no number.
-        """
+        """Return text as the numbers that are written there, or as it is where a cell is none."""
         if self.content != "text" or self.categorical:
             return self
-        numbers = np.full(len(self.cells), np.nan)
-        for row, cell in enumerate(self.cells):
-            if cell is None or cell.strip().lower() in _MISSING_WORDS:
-                continue
-            if not _NUMBER.fullmatch(cell):
-                return self
-            numbers[row] = float(cell)
+        numbers = numbers_in(self.cells)  # type: ignore[arg-type]  # text, by its content
+        if numbers is None:
+            return self
         return replace(self, content="nothing" if np.isnan(numbers).all() else "number", cells=numbers)
+
+    def dates_in_text(self) -> "Values":
+        """Return text as the dates that are written there, or as it is where a cell is none."""
+        if self.content != "text" or self.categorical:
+            return self
+        found = dates_in(self.cells)  # type: ignore[arg-type]  # text, by its content
+        if found is None:
+            return self
+        dates, zone = found
+        content: Content = "nothing" if np.isnat(dates).all() else "datetime"
+        return replace(self, content=content, cells=dates, time_zone=zone)
 
     def example(self) -> str:
         """Return the first cell that is there and its row, of text one that is no number, for an error."""
         cells = self.cells if isinstance(self.cells, list) else self.cells.astype(object).tolist()
         present = [(row, cell) for row, cell in enumerate(cells) if not _is_missing(cell)]
-        words = ((row, cell) for row, cell in present if not _NUMBER.fullmatch(str(cell)))
+        words = ((row, cell) for row, cell in present if not NUMBER.fullmatch(str(cell)))
         row, cell = next(words, present[0]) if self.content == "text" else present[0]
         return f"{repr(cell) if self.content == 'text' else cell} in row {row}"
 
@@ -317,6 +319,8 @@ def _values_of_series(name: str, series: nw.Series[Any], categorical: bool) -> V
     dtype = series.dtype
     if dtype.is_nested():
         raise _foreign(name, str(dtype), 0)
+    if dtype == nw.String and series.implementation.is_pyarrow():
+        series = series.cast(nw.String)  # views of strings, which pyarrow cannot filter
     rows = np.flatnonzero(~series.is_null().to_numpy())
     n_rows = len(series)
     if len(rows) < n_rows:
@@ -331,8 +335,13 @@ def _values_of_series(name: str, series: nw.Series[Any], categorical: bool) -> V
         if zone is not None:
             time_zone = str(zone)
             series = series.dt.replace_time_zone(None)
+    if dtype in (nw.Int128, nw.UInt128):  # NumPy has none
+        series = series.cast(nw.Float64)
+    array = series.to_numpy()
+    if is_categorical and any(_content_of_type(type(category)) is None for category in set(array)):
+        array = np.array([str(category) for category in array], dtype=object)  # intervals, by pandas.cut
     categorical = categorical or is_categorical
-    return _values(name, series.to_numpy(), rows, n_rows, categorical=categorical, time_zone=time_zone)
+    return _values(name, array, rows, n_rows, categorical=categorical, time_zone=time_zone)
 
 
 def _values_of_array(name: str, array: NDArray[Any], categorical: bool) -> Values:
@@ -354,6 +363,8 @@ def _values(
     here = _present(array)
     if not here.all():
         array, rows = array[here], rows[here]
+    if array.dtype == object and any(issubclass(type_, _CLOCK) for type_ in set(map(type, array))):
+        array = np.array([_seconds(cell) for cell in array], dtype=object)
     content = _content(name, array, rows) if len(rows) else "nothing"
     plain: NDArray[Any]
     missing: Any
@@ -368,6 +379,15 @@ def _values(
         plain[rows] = present
     cells = plain.tolist() if plain.dtype == object else plain
     return Values(name, content, cells, time_zone, categorical)
+
+
+def _seconds(cell: Any) -> Any:
+    """Return a duration, or a time of day since midnight, in seconds; another cell as it is."""
+    if isinstance(cell, datetime.time):
+        return 3600 * cell.hour + 60 * cell.minute + cell.second + 1e-6 * cell.microsecond
+    if isinstance(cell, datetime.timedelta):
+        return cell.total_seconds()
+    return cell / np.timedelta64(1, "s") if isinstance(cell, np.timedelta64) else cell
 
 
 def _is_missing(cell: Any) -> bool:
@@ -417,7 +437,7 @@ def _content(name: str, array: NDArray[Any], rows: NDArray[np.intp]) -> Content:
 def _content_of_type(type_: type) -> Content | None:
     if issubclass(type_, bool | np.bool_):
         return "boolean"
-    if issubclass(type_, numbers.Real | Decimal):
+    if issubclass(type_, numbers.Real | Decimal | _CLOCK):  # in seconds
         return "number"
     if issubclass(type_, str):
         return "text"
@@ -448,7 +468,10 @@ def _floats(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
     try:
         return array.astype(np.float64)
     except (OverflowError, ValueError, TypeError) as error:
-        raise InputError(f"Column {name!r} has a number that float64 cannot hold: {error}.") from error
+        raise InputError(
+            f"Column {name!r} has a number that float64 cannot hold ({error}): give the column in larger "
+            "units, or as text."
+        ) from error
 
 
 def _dates(name: str, array: NDArray[Any]) -> NDArray[np.datetime64]:

@@ -1,0 +1,70 @@
+"""Numbers and dates that are written as text, as files of text have them."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+# How a number is written, and how files of text write that there is none. A code such as "0042" is no number.
+NUMBER = re.compile(
+    r"\s*[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*|\s*[-+]?(inf|infinity)\s*",
+    re.IGNORECASE,
+)
+MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "nan", "nat", "null", "none"})
+# ISO 8601: a day, or a day and a time; Z is for UTC.
+DATE = re.compile(r"\s*(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z?))?\s*")
+
+
+def is_missing(cell: str | None) -> bool:
+    """Return whether a cell of text says that there is nothing."""
+    return cell is None or cell.strip().lower() in MISSING_WORDS
+
+
+def numbers_in(cells: Sequence[str | None]) -> NDArray[np.float64] | None:
+    """Return the numbers, NaN for what is missing; None where a cell is no number.
+
+    Examples
+    --------
+    >>> from chainrule.tables.text import numbers_in
+    >>> numbers_in(["1.5", "NA", "-2e3"])
+    array([ 1.5e+00,      nan, -2.0e+03])
+    """
+    numbers = np.full(len(cells), np.nan)
+    for row, cell in enumerate(cells):
+        if cell is None or is_missing(cell):
+            continue
+        if not NUMBER.fullmatch(cell):
+            return None
+        numbers[row] = float(cell)
+    return numbers
+
+
+def dates_in(cells: Sequence[str | None]) -> tuple[NDArray[np.datetime64], str | None] | None:
+    """Return the dates, NaT for what is missing, and their time zone; None where a cell is no date.
+
+    Examples
+    --------
+    >>> from chainrule.tables.text import dates_in
+    >>> dates_in(["2024-02-29", "", "2024-03-01 12:30"])[0].astype("datetime64[m]").tolist()[0]
+    datetime.datetime(2024, 2, 29, 0, 0)
+    >>> dates_in(["2024-02-30"]) is None
+    True
+    """
+    written, zones = ["NaT"] * len(cells), set()
+    for row, cell in enumerate(cells):
+        if cell is None or is_missing(cell):
+            continue
+        found = DATE.fullmatch(cell)
+        if found is None:
+            return None
+        day, clock, zone = found.groups()
+        written[row] = day if clock is None else f"{day}T{clock}"
+        zones.add(zone or "")
+    if len(zones) > 1:  # times of two clocks
+        return None
+    try:
+        dates = np.array(written, dtype="datetime64[us]")
+    except ValueError:  # the 30th of February
+        return None
+    return dates, "UTC" if zones == {"Z"} else None
