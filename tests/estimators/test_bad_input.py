@@ -1,6 +1,8 @@
 """What people bring: each of these gives a sensible fit or a clear error, and the test says which."""
 
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -278,6 +280,75 @@ def test_a_column_of_many_categories(n_categories):
     assert model.encoder_.n_inputs < 400
     unseen = model.predict(table[:5].assign(who="nobody"))
     assert np.isfinite(unseen).all()
+
+
+# ── Kinds of targets ──
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda y: [Decimal(value) for value in y],
+        lambda y: pd.Series([Decimal(value) for value in y]),
+        lambda y: pl.Series([Decimal(value) for value in y], dtype=pl.Decimal(30, 20)),
+        lambda y: pa.array([Decimal(value) for value in y], pa.decimal128(38, 20)),
+        lambda y: [Fraction(value) for value in y],
+        lambda y: pd.Series(y, dtype=object),
+    ],
+)
+def test_numbers_of_any_type_are_a_target(make):
+    y = np.round(8 * Y) / 8
+    expected = regressor(epochs=2).fit(X, y).predict(NEW)
+    np.testing.assert_array_equal(regressor(epochs=2).fit(X, make(y.tolist())).predict(NEW), expected)
+
+
+@pytest.mark.parametrize(
+    "make", [list, lambda y: pl.Series(y, dtype=pl.Int128), lambda y: np.array(y, object)]
+)
+def test_whole_numbers_of_any_size_are_a_target(make):
+    y = [10**25 + int(value * 10**23) for value in Y]
+    expected = regressor(epochs=2).fit(X, np.array(y, dtype=float)).predict(NEW)
+    np.testing.assert_allclose(regressor(epochs=2).fit(X, make(y)).predict(NEW), expected, rtol=1e-12)
+
+
+TEXTS = {
+    "list": list,
+    "object": lambda y: np.array(y, dtype=object),
+    "pandas": pd.Series,
+    "categorical": pd.Categorical,
+    "polars": pl.Series,
+    "pyarrow": pa.array,
+    "column": lambda y: np.array(y)[:, None],
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_no_number(name):
+    y = TEXTS[name](["few", "many"] * (N // 2))
+    with pytest.raises(
+        InputError, match=r"y holds text \(the first value is 'few'\): regression needs numbers"
+    ):
+        regressor().fit(X, y)
+    assert set(classifier(epochs=1).fit(X, y).predict(X)) <= {"few", "many"}
+
+
+WRONG_TARGETS = {
+    "two columns of text": (classifier, np.array([["a", "b"]] * N), "and not only 0 and 1 in it"),
+    "too large": (regressor, [10**400] * N, "y has a number that float64 cannot hold"),
+    "dates": (regressor, pd.date_range("2020-01-01", periods=N), "y has the dtype datetime64"),
+    "durations": (regressor, pd.to_timedelta(np.arange(N), unit="h"), "y has the dtype timedelta64"),
+    "bytes": (classifier, [b"a", b"b"] * (N // 2), "must hold numbers, booleans or text"),
+    "lists": (regressor, pd.Series([[1, 2]] * N), "y "),
+    "nothing": (regressor, None, "y is None"),
+    "too few": (regressor, Y[:-1], "Each row needs its target"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TARGETS)
+def test_what_is_no_target_is_a_clear_error(name):
+    kind, y, text = WRONG_TARGETS[name]
+    with pytest.raises(InputError, match=text):
+        kind().fit(X, y)
 
 
 # ── What has no likelihood ──

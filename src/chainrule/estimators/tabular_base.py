@@ -35,6 +35,7 @@ from chainrule.estimators.targets import (
     names_of_two,
     order_of,
     read_target,
+    require_kind,
 )
 from chainrule.estimators.uncertainty import Predictive
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
@@ -178,6 +179,7 @@ class TabularEstimator(Predictive, ABC):
         begin = time.monotonic()
         self._validate_params()
         values, name = read_target(y, may_miss=True)
+        require_kind(values, is_classifier(self))
         portfolio = self._portfolio(len(values))
         n_ramps = max(recipe.n_ramps for recipe in portfolio)
         told = signals(values, is_classifier(self)) if any(recipe.codes for recipe in portfolio) else None

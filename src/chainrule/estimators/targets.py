@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import narwhals as nw
@@ -106,6 +108,8 @@ def _refuse(what: str, bad: NDArray[np.bool_]) -> None:
 
 
 def _from_series(column: Any, may_miss: bool = False) -> NDArray[Any]:
+    if column.dtype in (nw.Int128, nw.UInt128):  # NumPy has none
+        column = column.cast(nw.Float64)
     if may_miss and column.dtype.is_numeric():
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     _refuse("missing (null)", np.asarray(column.is_null().to_numpy(), dtype=bool))
@@ -185,10 +189,13 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
         flat = values.ravel().tolist()
         if all(isinstance(value, str) for value in flat):
             return values
+        if flat and all(isinstance(value, Real | Decimal) for value in flat):
+            return _numbers(flat).reshape(values.shape)
         if not any(isinstance(value, str | bytes) for value in flat):
-            numbers = np.array(flat).reshape(values.shape) if flat else values.astype(float)
-            if numbers.dtype.kind in "biuf":
-                return numbers
+            if not any(isinstance(value, list | tuple | dict | np.ndarray) for value in flat):
+                numbers = np.array(flat).reshape(values.shape) if flat else values.astype(float)
+                if numbers.dtype.kind in "biuf":
+                    return numbers
         else:
             kinds = ", ".join(sorted({type(value).__name__ for value in flat}))
             raise InputError(
@@ -199,6 +206,29 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
     raise InputError(
         f"y has the dtype {values.dtype}, an unknown label type: it must hold numbers, booleans or text."
     )
+
+
+def _numbers(values: list[Any]) -> NDArray[Any]:
+    """Return Python's numbers as an array: of decimals, fractions and whole numbers of any size as floats."""
+    numbers = np.array(values)
+    if numbers.dtype.kind in "biuf":
+        return numbers
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError as error:
+        raise InputError(
+            f"y has a number that float64 cannot hold ({error}): give it in larger units."
+        ) from None
+
+
+def require_kind(y: NDArray[Any], classes: bool) -> None:
+    """Raise where the target is text and cannot be: that is told before anything is computed with it."""
+    if y.dtype.kind in "biuf":
+        return
+    if not classes:
+        columns_of(y)
+    elif y.ndim == 2:
+        Classes.of(y)
 
 
 def _is_missing(value: Any) -> bool:
