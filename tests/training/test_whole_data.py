@@ -135,7 +135,7 @@ def test_a_callback_a_time_limit_and_ctrl_c_end_it(engine, deep, monkeypatch):
     by_callback = deep.train(settings=lbfgs(engine), callbacks=[at_three])
     by_hand = deep.train(settings=lbfgs(engine), callbacks=[interrupt])
     monkeypatch.setattr(
-        "chainrule.training.run.Run.time_is_over", property(lambda run: len(run.history.epochs) == 3)
+        "chainrule.training.run.Run.seconds_left", property(lambda run: 3.0 - len(run.history.epochs))
     )
     by_time = deep.train(settings=lbfgs(engine))
     assert [r.stopped_by for r in (whole, by_callback, by_hand, by_time)] == [
