@@ -40,6 +40,7 @@ def mean_of_z_squared(numbers, columns):
     return np.mean(z_squared) if len(z_squared) >= 10 else 0.0
 
 
+# N28
 @given(st.integers(0, 2**32 - 1), st.integers(12, 60), st.integers(100, 600), st.floats(0, 3), st.booleans())
 def test_codes_are_found_by_the_rule(seed, n_values, n_rows, effect, of_classes):
     numbers, y = coded(seed, n_values, n_rows, effect)

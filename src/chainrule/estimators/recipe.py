@@ -35,7 +35,7 @@ class Recipe:
         How many ramps between quantiles stand beside each number (N25); 0 for none. The kinds of a
         portfolio that have any share those of the one with the most.
     codes : bool, default False
-        Whether the members see which code a number is (`TableEncoder`). A kind that does is there for tables
+        Whether the members see which code a number is (N28). A kind that does is there for tables
         that have codes.
     input_scale : float, default 0.0
         The rate of a `Scale` before the first hidden layer (N27), 0 for none.

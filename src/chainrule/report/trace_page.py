@@ -260,7 +260,7 @@ def _how(column: ColumnOfRow) -> str:
     if column.kind == "number" and settings["scale"] > 0:
         centre, scale = number(settings["centre"]), number(settings["scale"])
         ramps = ", with ramps from knot to knot beside them (N25)" if settings.get("knots") else ""
-        codes = f" {len(settings['codes'])} values have an input each." if settings.get("codes") else ""
+        codes = f" {len(settings['codes'])} values have an input each (N28)." if settings.get("codes") else ""
         return f"Numbers become (x − {centre}) / {scale}, smoothly clipped to ±3{ramps}.{codes}"
     if column.kind == "datetime":
         return "Dates become a trend, and sine and cosine of their place in the year, the week and the day."

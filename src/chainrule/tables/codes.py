@@ -51,8 +51,8 @@ def codes_of(
     """Return the values of a column that holds codes, the most frequent first; none of another one.
 
     The mean of a signal over the n rows of a value is held against its mean over the m rows of the values
-    next to it: z² = (mean − mean')² / (1/n + 1/m) is about 1 on average where both say the same, and far
-    above for codes of places, or for amounts that are typical of one kind of business.
+    next to it (N28): z² = (mean − mean')² / (1/n + 1/m) is about 1 on average where both say the same, and
+    far above for codes of places, or for amounts that are typical of one kind of business.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def codes_of(
     low, high = np.maximum(start - np.clip(n, *NEAR), 0), np.minimum(start + n + np.clip(n, *NEAR), len(rows))
     of_value = totals[start + n] - totals[start]
     near, m = totals[high] - totals[low] - of_value, high - low - n
-    z_squared = (of_value / n[:, None] - near / m[:, None]) ** 2 / (1 / n + 1 / m)[:, None]
+    z_squared = (of_value / n[:, None] - near / m[:, None]) ** 2 / (1 / n + 1 / m)[:, None]  # N28
     if np.minimum(z_squared.mean(axis=1), ODDEST).mean() < ODD:
         return values[:0]
     return values[np.argsort(-n, kind="stable")]

@@ -172,7 +172,7 @@ class Number:
         rows = np.flatnonzero((at >= 0) & (at < n_ramps) & ~missing)
         its = at[rows]
         low, high = 0.5 * knots[its], 0.5 * knots[its + 1]  # halves: nothing overflows between two knots
-        out[rows, its] = (0.5 * numbers[rows] - low) / (high - low) - HALF_RAMP
+        out[rows, its] = (0.5 * numbers[rows] - low) / (high - low) - HALF_RAMP  # N25
         out[missing] = 0.0
 
 
