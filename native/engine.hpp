@@ -254,12 +254,10 @@ private:
 
         // The gradient of a group over n rows from `chunk` on, after the rows' phase
         // (Passes::weight_gradient).
-        template <class Ahead>
-        T* units_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, const Group& group,
-                       const Ahead& ahead) const {
+        T* units_phase(const Rows<T>& rows, std::int64_t chunk, std::int64_t n, const Group& group) const {
             if (const std::int64_t n_parts = parts(n); n_parts > 0)
                 return passes.sum_of_parts(n_parts, group, scratch);
-            return passes.weight_gradient(rows, {chunk, 0, n}, group, scratch, ahead);
+            return passes.weight_gradient(rows, {chunk, 0, n}, group, scratch);
         }
 
         // Parameters of a group: w rows and, where the layer has them, biases: (start, number) each.
@@ -294,7 +292,7 @@ private:
                                            input_gradient, logits, logits_are_there);
             if (gradient != nullptr)
                 groups([&](const Group& group, std::size_t) {
-                    const T* const bias = units_phase(rows, chunk, n, group, [](std::int64_t) {});
+                    const T* const bias = units_phase(rows, chunk, n, group);
                     const Span at = span(group);
                     put(gradient + at.weight, scratch, at.n_weights, chunk > 0);
                     put(gradient + at.bias, bias, at.n_biases, chunk > 0);
@@ -370,8 +368,7 @@ private:
                 const double l2 = descent.penalty.l2_for(total_weight);
                 if (!std::isfinite(loss) || !std::isfinite(l2)) return loss + l2;
                 groups([&](const Group& group, std::size_t k) {
-                    const T* const bias = units_phase(batch, 0, batch.n, group,
-                                                      [&](std::int64_t j) { fetch(descent, group, j); });
+                    const T* const bias = units_phase(batch, 0, batch.n, group);
                     space.group_sums[k] = penalised_squares(descent.penalty, descent.theta, span(group));
                     move(descent, numbers, group, scratch, bias, static_cast<T>(l2));
                 });
@@ -409,18 +406,6 @@ private:
             });
             team.meet();
             return loss;
-        }
-
-        // Ask for a share of the parameters and moments of a group, that of the inputs from column j on: a
-        // large θ lies in the third cache, and so it comes while the gradient is summed.
-        void fetch(const Descent<T>& descent, const Group& group, std::int64_t j) const {
-            constexpr std::int64_t line = Memory<T>::LINE_BYTES / static_cast<std::int64_t>(sizeof(T));
-            const std::int64_t begin = span(group).weight + j * group.n_units;
-            const std::int64_t end =
-                std::min(begin + PANEL<T> * group.n_units, span(group).weight + span(group).n_weights);
-            for (const T* const array : {descent.theta, descent.first, descent.second})
-                for (std::int64_t i = begin; array != nullptr && i < end; i += line)
-                    __builtin_prefetch(array + i, 1, 2);
         }
 
         double norm_of(const T* gradient) {

@@ -218,12 +218,10 @@ public:
     }
 
     // N11 and N12 for a group over a block, into scratch: the rows of ∂loss/∂w_l close together. Returns
-    // where ∂loss/∂b_l of the group lies. `ahead` is told how far the product is (see there).
-    template <class Ahead>
-    T* weight_gradient(const Rows<T>& rows, const Block& block, const Group& group, T* scratch,
-                       const Ahead& ahead) const {
+    // where ∂loss/∂b_l of the group lies.
+    T* weight_gradient(const Rows<T>& rows, const Block& block, const Group& group, T* scratch) const {
         T* const bias = scratch + space_.bias_gradient;
-        sum_gradient(rows, block, group, false, scratch, bias, ahead);
+        sum_gradient(rows, block, group, false, scratch, bias);
         const std::int64_t d = plan_.layers[group.layer].n_inputs, stride = round_up(d, PANEL<T>);
         for (std::int64_t u = 1; stride != d && u < group.n_units; ++u)
             std::copy_n(scratch + u * stride, d, scratch + u * d);
@@ -234,7 +232,7 @@ public:
     void part_gradient(const Rows<T>& rows, const Block& block, std::int64_t part, bool more) const {
         for (std::size_t l = 0; l < plan_.layers.size(); ++l)
             sum_gradient(rows, block, {l, 0, plan_.layers[l].units}, more, space_.part_weights(part, l),
-                         space_.part_biases(part, l), [](std::int64_t) {});
+                         space_.part_biases(part, l));
     }
 
     // The gradients of the parts of a group added up, in their order; where they come to lie, and what is
@@ -270,9 +268,8 @@ public:
 private:
     // N11 and N12 for a group over a block: the rows of ∂loss/∂w_l into `weights`, each filled up to a whole
     // panel, and ∂loss/∂b_l into `biases`.
-    template <class Ahead>
     void sum_gradient(const Rows<T>& rows, const Block& block, const Group& group, bool more, T* weights,
-                      T* biases, const Ahead& ahead) const {
+                      T* biases) const {
         const Layer& layer = plan_.layers[group.layer];
         const std::int64_t d = layer.n_inputs, stride = round_up(d, PANEL<T>), n = block.n;
         const T* const delta = space_.deltas[group.layer] + panel_row<T>(space_.n_rows, block.place, 0);
@@ -283,7 +280,7 @@ private:
         } else {
             const T* const H = space_.inputs[group.layer] + panel_row<T>(space_.n_rows, block.place, 0);
             transposed_product<T>(delta, H, space_.n_rows, n, group.unit, group.n_units, d, more, weights,
-                                  stride, ahead);  // N11
+                                  stride);  // N11
         }
         for (std::int64_t u = 0; layer.bias && u < group.n_units; u += LANES<T>) {
             const std::int64_t unit = group.unit + u;

@@ -206,14 +206,12 @@ void narrow_product(const T* A, std::int64_t a_rows, std::int64_t row, std::int6
 }
 
 // c (n_units, c_stride) = Δ[:, unit …]ᵀ H over n_rows rows, both in panels of a_rows rows. With `more`, the
-// sum goes on from what is in c. c_stride is a multiple of PANEL. Before each panel of H, ahead(j) is called
-// with its first column: the place to fetch what will be needed afterwards.
-template <class T, class Ahead>
+// sum goes on from what is in c. c_stride is a multiple of PANEL.
+template <class T>
 void transposed_product(const T* delta, const T* H, std::int64_t a_rows, std::int64_t n_rows,
                         std::int64_t unit, std::int64_t n_units, std::int64_t n_columns, bool more, T* c,
-                        std::int64_t c_stride, const Ahead& ahead) {
+                        std::int64_t c_stride) {
     for (std::int64_t j = 0; j < n_columns; j += PANEL<T>) {
-        ahead(j);
         const int v = vectors_at<T>(j, n_columns) - 1;
         for (std::int64_t k = 0; k < n_rows; k += SUM_BLOCK) {
             const std::int64_t n_k = std::min(SUM_BLOCK, n_rows - k);

@@ -121,12 +121,12 @@ class Error(NamedTuple):
         weight : (n_rows,) or None
             Weights of the rows.
         """
-        own = _mean_of_known(variance, weight)
-        shared = _mean_of_known(np.square(residual) - own / n_members[:, None], weight)
+        own = mean_of_known(variance, weight)
+        shared = mean_of_known(np.square(residual) - own / n_members[:, None], weight)
         return cls(np.maximum(shared, 0), own)
 
 
-def _mean_of_known(values: Array, weight: Array | None) -> NDArray[np.float64]:
+def mean_of_known(values: Array, weight: Array | None) -> NDArray[np.float64]:
     """Return the weighted mean of each column over its finite entries, 0 where there are none."""
     known = np.isfinite(values)
     counts = known * (1.0 if weight is None else weight.astype(np.float64)[:, None])

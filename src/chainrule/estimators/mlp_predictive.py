@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import InputError
 from chainrule.estimators.base import NetworkEstimator
-from chainrule.estimators.calibration import Error
+from chainrule.estimators.calibration import mean_of_known
 from chainrule.estimators.predictive import (
     KeptAside,
     concordance,
@@ -148,9 +148,8 @@ class PredictiveNumbers(Predictive):
         y = rows.y.astype(np.float64)
         if measured:
             mean = likelihood.mean(logits)
-            unit = unit_variance(likelihood, mean)
-            square = Error.measured((y - mean) / np.sqrt(unit), 0 * mean, np.ones(len(y)), rows.weight)
-            self.dispersion_ = np.maximum(square.shared, np.finfo(np.float64).tiny)
+            square = mean_of_known(np.square(y - mean) / unit_variance(likelihood, mean), rows.weight)
+            self.dispersion_ = np.maximum(square, np.finfo(np.float64).tiny)
         if held_out is not None:
             self.kept_aside_ = KeptAside(logits, y, rows.weight)
 
