@@ -102,7 +102,7 @@ class Quantile(IndependentOutputs):
     def distribution(self, logits: Array, scales: Array | None = None) -> "Distribution":
         """Return a distribution with these quantiles: even between two of them, exponential in the tails."""
         del scales
-        from chainrule.likelihoods.distributions import QuantileDistribution  # noqa: PLC0415 (with SciPy)
+        from chainrule.likelihoods.piecewise import QuantileDistribution  # noqa: PLC0415 (with SciPy)
 
         quantiles = self.quantiles(logits.astype(np.float64))
         return QuantileDistribution(

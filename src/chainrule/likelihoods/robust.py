@@ -161,7 +161,7 @@ class Huber(ScaledOutputs):
         return times(c, z - 0.5 * c) + (0 if self.fixed else t), times(c, inverse), 1 - times(c, z)
 
     def distribution(self, logits: Array, scales: Array | None = None) -> "Distribution":
-        from chainrule.likelihoods.distributions import HuberDistribution  # noqa: PLC0415 (with SciPy)
+        from chainrule.likelihoods.piecewise import HuberDistribution  # noqa: PLC0415 (with SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
         return HuberDistribution(s, positive(t), float(self.delta))
