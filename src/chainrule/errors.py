@@ -1,6 +1,6 @@
 """The errors of chainrule: each says what was given, what is allowed and what to do."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sized
 from typing import Any
 
 
@@ -27,3 +27,12 @@ class DivergenceError(ChainruleError, ArithmeticError, ValueError):
 
 class ModelFileError(ChainruleError, ValueError):
     """A model file cannot be read: damaged, of another kind, or of a newer format."""
+
+
+def require_as_many(n_rows: int, y: Sized) -> None:
+    """Raise unless each row has its target."""
+    if n_rows != len(y):
+        raise InputError(
+            f"X has {n_rows} rows and y has {len(y)}: Found input variables with inconsistent "
+            "numbers of samples. Each row needs its target."
+        )

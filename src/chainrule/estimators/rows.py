@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import InputError, rows_with
+from chainrule.errors import InputError, require_as_many, rows_with
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import read_target, weighted_mean
 from chainrule.network import Network, checked_weight
-from chainrule.tables import Cells, TableEncoder, read_column, require_as_many
+from chainrule.tables import Cells, TableEncoder, read_column
 from chainrule.training import split_validation
 from chainrule.training.batches import Data, Rows
 

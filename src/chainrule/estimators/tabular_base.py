@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.architecture import Layer
+from chainrule.errors import require_as_many
 from chainrule.estimators.choice import (
     metric_of,
 )
@@ -40,7 +41,7 @@ from chainrule.estimators.targets import (
 from chainrule.estimators.uncertainty import Predictive
 from chainrule.likelihoods import LIKELIHOODS, Likelihood
 from chainrule.network import Network, checked_weight
-from chainrule.tables import Cells, TableEncoder, require_as_many, signals
+from chainrule.tables import Cells, TableEncoder, signals
 from chainrule.training import METRICS, Metric
 from chainrule.training.batches import Data, Rows
 

@@ -2,14 +2,13 @@
 
 from chainrule.tables.codes import signals
 from chainrule.tables.encoder import Cells, TableEncoder
-from chainrule.tables.schema import Column, read_column, require_as_many, task_of_target
+from chainrule.tables.schema import Column, read_column, task_of_target
 
 __all__ = [
     "Cells",
     "Column",
     "TableEncoder",
     "read_column",
-    "require_as_many",
     "signals",
     "task_of_target",
 ]

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import InputError
+from chainrule.errors import InputError, require_as_many
 from chainrule.tables.codes import codes_of
 from chainrule.tables.encodings import (
     FEW_CATEGORIES,
@@ -23,7 +23,7 @@ from chainrule.tables.encodings import (
     fit_encoding,
     restore_encoding,
 )
-from chainrule.tables.schema import Column, Table, Values, open_table, require_as_many
+from chainrule.tables.schema import Column, Table, Values, open_table
 
 # Ramps are given up where fewer than this many fit: so few say little beside the number itself.
 FEWEST_RAMPS = 4

@@ -492,12 +492,3 @@ def _categories(name: str, array: NDArray[Any], content: Content) -> NDArray[Any
         plain = np.array(cells, dtype=object)
         plain[np.isinf(_floats(name, array))] = None
     return plain
-
-
-def require_as_many(n_rows: int, y: NDArray[Any]) -> None:
-    """Raise unless each row has its target."""
-    if n_rows != len(y):
-        raise InputError(
-            f"X has {n_rows} rows and y has {len(y)}: Found input variables with inconsistent "
-            "numbers of samples. Each row needs its target."
-        )
