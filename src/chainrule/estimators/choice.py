@@ -125,7 +125,7 @@ def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihoo
 def _require_size(likelihood: Likelihood, y: NDArray[np.float64]) -> None:
     """Raise where a likelihood with a log link cannot be learned from numbers of this size."""
     name, positive = likelihood.name, y[y > 0]
-    if not len(positive):
+    if not len(positive) or (y < 0).any():  # what is below 0 is told by the likelihood
         return
     mean, low, high = float(np.nanmean(y)), float(positive.min()), float(positive.max())
     most, least = LARGEST.get(name, LARGEST_AMOUNT), SMALLEST_MEAN.get(name, SMALLEST_AMOUNT)
