@@ -16,13 +16,12 @@ from unittest.mock import patch
 import numpy as np
 from scipy import stats
 
-from accuracy import RESULTS, Results, run_missing
-from accuracy_report import SMALL, Row, figures_of, seconds_per_thousand
+from accuracy import RESULTS, Results, parsed_runs, run_missing
+from accuracy_report import SMALL, Row, figures_of, log_ratios, seconds_per_thousand
 from accuracy_runs import Estimator, Job, Task, chainrule_of, read_peers
 from chainrule.estimators import ensemble, members, recipe
 from chainrule.estimators.recipe import Portfolio, Preset
 from chainrule.optimization import Constant
-from measuring import ROOT
 from speed_report import markdown
 
 
@@ -178,11 +177,10 @@ def compared(rows: Sequence[Row], model: str, other: str, quantity: str, add: fl
 
     Of each set the mean over the seeds counts once: another choice would be one of other sets.
     """
-    ours, theirs = figures_of(rows, model, quantity), figures_of(rows, other, quantity)
     of_set: dict[str, list[float]] = {}
-    for dataset, seed in sorted(ours.keys() & theirs.keys()):
-        log = np.log((ours[dataset, seed] + add) / (theirs[dataset, seed] + add))
-        of_set.setdefault(dataset, []).append(float(log))
+    ours, theirs = figures_of(rows, model, quantity), figures_of(rows, other, quantity)
+    for (dataset, _), log in log_ratios(ours, theirs, add).items():
+        of_set.setdefault(dataset, []).append(log)
     if not of_set:
         return Ratio(np.nan, np.nan, np.nan, 0, 0)
     logs = np.array([np.mean(values) for values in of_set.values()])
@@ -198,17 +196,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME"
     )
-    parser.add_argument("--sets", nargs="+", help="names of data sets (default: those of the peers)")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--max-rows", type=int, default=10_000, help="training rows at most")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default: 1)")
-    parser.add_argument("--results", type=Path, default=RESULTS / "ablation.csv", help="rows are appended")
-    parser.add_argument("--table", action="store_true", help="run nothing, print the table")
-    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="data and protocol")
-    arguments = parser.parse_args()
-    if not (arguments.shared / "accuracy" / "protocol.py").is_file():
-        parser.error(f"--shared {arguments.shared}: it has no accuracy/protocol.py")
-    return arguments
+    return parsed_runs(parser, RESULTS / "ablation.csv", seeds=[0, 1, 2])
 
 
 if __name__ == "__main__":

@@ -127,13 +127,24 @@ def parsed_arguments() -> argparse.Namespace:
         help=f"of {', '.join(MODELS)}, or MODULE:FUNCTION, which is called with task and seed "
         "(default: the three presets)",
     )
-    parser.add_argument("--sets", nargs="+", help="names of data sets (default: those of the peers)")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of split and model (default: 0)")
     parser.add_argument("--inner", action="store_true", help="train and score on training rows alone")
+    parser.add_argument("--figure", type=Path, help="draw error against CPU seconds into this SVG or PNG")
+    return parsed_runs(parser, None, seeds=[0])
+
+
+def parsed_runs(
+    parser: argparse.ArgumentParser, results: Path | None, seeds: list[int]
+) -> argparse.Namespace:
+    """Return the arguments, checked, with those that say what is run, and where its results go."""
+    parser.add_argument("--sets", nargs="+", help="names of data sets (default: those of the peers)")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=seeds, help="of split and model (default: %(default)s)"
+    )
     parser.add_argument("--max-rows", type=int, default=10_000, help="training rows at most")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default: 1)")
-    parser.add_argument("--results", type=Path, help="the CSV file that rows are appended to")
-    parser.add_argument("--figure", type=Path, help="draw error against CPU seconds into this SVG or PNG")
+    parser.add_argument(
+        "--results", type=Path, default=results, help="the CSV file that rows are appended to"
+    )
     parser.add_argument("--table", action="store_true", help="run nothing, print the tables")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="data and protocol")
     arguments = parser.parse_args()

@@ -46,11 +46,16 @@ def figures_of(rows: Sequence[Row], model: str, quantity: str) -> Figures:
     }
 
 
+def log_ratios(ours: Figures, theirs: Figures, add: float) -> Figures:
+    """Return log (ours / theirs) where both have a figure."""
+    both = sorted(ours.keys() & theirs.keys())
+    return {key: float(np.log((ours[key] + add) / (theirs[key] + add))) for key in both}
+
+
 def ratio(ours: Figures, theirs: Figures, add: float) -> tuple[float, int, int]:
     """Return the geometric mean of ours / theirs, how many are below 1, and how many there are."""
-    both = sorted(ours.keys() & theirs.keys())
-    logs = np.array([np.log((ours[key] + add) / (theirs[key] + add)) for key in both])
-    return float(np.exp(logs.mean())) if both else float("nan"), int((logs < 0).sum()), len(both)
+    logs = np.array(list(log_ratios(ours, theirs, add).values()))
+    return float(np.exp(logs.mean())) if len(logs) else float("nan"), int((logs < 0).sum()), len(logs)
 
 
 def seconds_per_thousand(rows: Sequence[Row], model: str) -> float:

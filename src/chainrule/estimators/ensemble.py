@@ -156,9 +156,10 @@ class EnsembleEstimator(NetworkEstimator):
         """Return how the members are trained, whose kinds see more or less of what the encoder gives."""
         jobs = [Job(kind, rows.part(turn)) for kind, turn in self._turns(portfolio)]
         n_learned = len(rows.data.X) if jobs[0].part.learned is None else len(jobs[0].part.learned)
+        is_ramp, is_code = encoder.is_ramp, encoder.is_code
         kinds = []
         for recipe in portfolio:
-            sees = (~encoder.is_ramp | (recipe.n_ramps > 0)) & (~encoder.is_code | recipe.codes)
+            sees = (~is_ramp | (recipe.n_ramps > 0)) & (~is_code | recipe.codes)
             inputs = None if sees.all() else np.flatnonzero(sees)
             trained = self._smoothed(likelihood, recipe)
             if metric is None and trained != likelihood:

@@ -15,9 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule.architecture import Layer
 from chainrule.errors import require_as_many
-from chainrule.estimators.choice import (
-    metric_of,
-)
+from chainrule.estimators.choice import metric_of
 from chainrule.estimators.members import HeldOut
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.predictive import is_censored

@@ -147,10 +147,7 @@ class TableEncoder:
         columns = [
             as_meant(source.read(number, categorical=number in forced)) for number in range(len(source.names))
         ]
-        n_numbers = sum(
-            values.content == "number" and not isinstance(values.cells, list) for values in columns
-        )
-        n_ramps = self._ramps_for(n_numbers, source.n_rows)
+        n_ramps = self._ramps_for(sum(map(_are_numbers, columns)), source.n_rows)
         most = _most_categories(columns, source.n_rows)
         codes = _codes(columns, target, n_ramps + 1)
         encodings = tuple(
@@ -293,7 +290,7 @@ class TableEncoder:
 
     def _ramps_for(self, n_numbers: int, n_rows: int) -> int:
         """Return how many ramps each column of numbers may have."""
-        most = min(MOST_INPUTS, MOST_CELLS // n_rows) // max(n_numbers, 1)
+        most = _room(n_numbers, n_rows)
         return min(self.n_ramps, most) if most >= FEWEST_RAMPS else 0
 
     def _set(self, names: tuple[str, ...], named: bool, encodings: tuple[Encoding, ...]) -> None:
@@ -328,22 +325,30 @@ def _codes(
     columns: Sequence[Values], target: NDArray[np.float64] | None, n_told_apart: int
 ) -> list[tuple[float, ...]]:
     """Return the codes of each column, ascending; the most frequent ones where there is no room for all."""
+    if target is None:
+        return [()] * len(columns)
     found = [
-        codes_of(values.cells, target, n_told_apart)
-        if target is not None and values.content == "number" and not isinstance(values.cells, list)
-        else np.empty(0)
+        codes_of(np.asarray(values.cells), target, n_told_apart) if _are_numbers(values) else np.empty(0)
         for values in columns
     ]
-    n_rows = 1 if target is None else len(target)
-    room = min(MOST_INPUTS, MOST_CELLS // n_rows) // max(sum(len(codes) > 0 for codes in found), 1)
-    return [tuple(np.sort(codes[: min(room, MOST_CATEGORIES)]).tolist()) for codes in found]
+    most = min(_room(sum(len(codes) > 0 for codes in found), len(target)), MOST_CATEGORIES)
+    return [tuple(np.sort(codes[:most]).tolist()) for codes in found]
+
+
+def _are_numbers(values: Values) -> bool:
+    """Return whether a column holds quantities, and not numbers that are taken for categories."""
+    return values.content == "number" and not isinstance(values.cells, list)
+
+
+def _room(n_columns: int, n_rows: int) -> int:
+    """Return how many inputs each of so many columns may have."""
+    return min(MOST_INPUTS, MOST_CELLS // n_rows) // max(n_columns, 1)
 
 
 def _most_categories(columns: Sequence[Values], n_rows: int) -> int:
     """Return how many categories of a column may have inputs of their own."""
     wide = sum(isinstance(c.cells, list) and len(set(c.cells)) > FEW_CATEGORIES for c in columns)
-    room = min(MOST_INPUTS, MOST_CELLS // n_rows) // max(wide, 1)
-    return min(max(room, FEW_CATEGORIES), MOST_CATEGORIES)
+    return min(max(_room(wide, n_rows), FEW_CATEGORIES), MOST_CATEGORIES)
 
 
 def _listed(names: list[str]) -> str:
