@@ -58,3 +58,10 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in (head, *rows)
     ]
+
+
+def together(of_classes: bool) -> str:
+    """Return what a prediction of several members is, as the end of a sentence on the model."""
+    return (
+        "predicts from the mean of their logits" if of_classes else "predicts the mean of what they predict"
+    )

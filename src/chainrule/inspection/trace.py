@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.architecture import ACTIVATIONS, equations
 from chainrule.errors import InputError
 from chainrule.inspection.rows import ColumnOfRow, Row, TargetOfRow, read_row
-from chainrule.inspection.text import aligned, named, number, shown, values_in_short
+from chainrule.inspection.text import aligned, named, number, shown, together, values_in_short
 from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
 
@@ -210,8 +210,8 @@ class Trace:
         row = self.row
         if row.n_members == 1:
             return ""
-        together = "from the mean of their logits" if self.target.classes else "the mean of what they predict"
-        return f"This is member {row.member} of {row.n_members}, from 0; the model predicts {together}."
+        predicts = together(bool(self.target.classes))
+        return f"This is member {row.member} of {row.n_members}, from 0; the model {predicts}."
 
     @property
     def gradient_x(self) -> Array:

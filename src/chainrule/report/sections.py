@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 import chainrule
 from chainrule.architecture import Dense
 from chainrule.errors import InputError
+from chainrule.inspection.text import together
 from chainrule.report import figures
 from chainrule.report.evaluation import Evaluation, KnownRows
 from chainrule.report.looking import health_of_the_network, what_it_rests_on
@@ -125,10 +126,8 @@ def _members_in_words(model: Any) -> list[tuple[str, str]]:
     """Return the line about the members, of a model that has several."""
     if model.n_members_ == 1:
         return []
-    together = (
-        "from the mean of their logits" if hasattr(model, "classes_") else "the mean of what they predict"
-    )
-    return [("members", f"{model.n_members_}, of which that is the first; the model predicts {together}")]
+    predicts = together(hasattr(model, "classes_"))
+    return [("members", f"{model.n_members_}, of which that is the first; the model {predicts}")]
 
 
 def scores(evaluation: Evaluation, linear: Evaluation | None, held_out: bool) -> Section:
