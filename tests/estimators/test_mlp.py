@@ -110,7 +110,9 @@ def test_the_methods_are_scikit_learns(kind):
         if hasattr(PAIRS[kind], name):
             ours, of_theirs = (inspect.signature(getattr(k(), name)).parameters for k in (kind, PAIRS[kind]))
             assert [*of_theirs] == [*ours][: len(of_theirs)], name
-            assert [*ours][len(of_theirs) :] == (["eval_set"] if name == "fit" else []), name
+            added = [*["eval_set"] * (name == "fit"), "offset", "exposure"]
+            assert [*ours][len(of_theirs) :] == added, name
+            assert {ours[more].kind for more in added} == {inspect.Parameter.KEYWORD_ONLY}, name
 
 
 @CONVERGENCE

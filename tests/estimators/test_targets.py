@@ -72,7 +72,7 @@ def test_classes_become_numbers_and_come_back(y, expected):
 def test_the_error_about_the_domain_has_the_units_of_the_person():
     X = RNG.normal(size=(40, 2))
     y = np.r_[-7.5, np.full(39, 100.0)]
-    with pytest.raises(InputError, match=r"row 0 has -7\.5"):
+    with pytest.raises(InputError, match=r"1 row has something else, such as -7\.5 \(row 0\)"):
         TabularRegressor(likelihood="poisson").fit(X, y)
 
 
