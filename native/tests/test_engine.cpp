@@ -74,8 +74,8 @@ template <class T> void test_products(std::mt19937& rng, std::int64_t n, std::in
     for (std::int64_t unit = 0; unit < k; unit += GROUP) {
         const std::int64_t units = std::min<std::int64_t>(GROUP, k - unit);
         std::vector<T> g(static_cast<std::size_t>(units * stride));
-        transposed_product<T>(A_panels.data(), H_panels.data(), n, n, unit, units, m, false, g.data(), stride,
-                              [](std::int64_t) {});
+        transposed_product<T>(A_panels.data(), H_panels.data(), n, n, unit, units, m, false, g.data(),
+                              stride);
         for (std::int64_t u = 0; u < units; ++u)
             for (std::int64_t q = 0; q < m; ++q) {
                 double sum = 0, scale = 0;
