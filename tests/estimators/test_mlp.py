@@ -392,7 +392,7 @@ def test_warnings_of_convergence():
     ):
         with pytest.warns(ConvergenceWarning, match=text):
             MLPRegressor(solver=solver, max_iter=2, random_state=0).fit(X, y)
-    with pytest.warns(UserWarning, match="larger than sample size 150"):
+    with pytest.warns(UserWarning, match="clipped: 500 to the 150 rows"):
         MLPRegressor(hidden_layer_sizes=(3,), batch_size=500, tol=100.0, n_iter_no_change=1).fit(X, y)
 
 

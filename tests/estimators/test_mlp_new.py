@@ -15,7 +15,7 @@ from chainrule import DivergenceError, InputError, MLPClassifier, MLPRegressor, 
 from chainrule.architecture import ACTIVATIONS, Dense, Dropout
 from chainrule.engine import Descent
 from chainrule.estimators.mlp import FOR_CLASSES
-from chainrule.likelihoods import Bernoulli, Categorical, Normal, Poisson
+from chainrule.likelihoods import Bernoulli, Categorical, Normal, Ordinal, Poisson
 from chainrule.optimization import SGD, AdamW, Cosine, OneCycle, Penalty
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -521,3 +521,61 @@ def test_every_likelihood_of_the_project_can_be_the_loss(case, make_problem):
         np.testing.assert_array_equal(np.reshape(given, mean.shape), mean)
         if kind is MLPClassifier:
             np.testing.assert_allclose(np.exp(model.predict_log_proba(X_)), given, rtol=1e-9)
+
+
+# ── What cannot be used changes nothing ──
+
+
+def state(model):
+    """Return what there is of a model, and what it predicts."""
+    kept = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    return kept, model.predict(CLASS_X)
+
+
+UNUSABLE = {
+    "other columns, and no target": lambda model: model.fit(CLASS_X[:, :2], CLASSES[:5]),
+    "numbers as classes": lambda model: model.fit(CLASS_X[:, :2], X[:, 0]),
+    "an eval_set of other columns": lambda model: model.fit(X, CLASSES, eval_set=(X[:, :2], CLASSES)),
+    "an eval_set of other classes": lambda model: model.fit(X, CLASSES, eval_set=(X[:1], ["z"])),
+    "an eval_set without weights": lambda model: model.fit(X, CLASSES, eval_set=(X, CLASSES, np.zeros(120))),
+    "few rows to set aside": lambda model: model.set_params(early_stopping=True).fit(X[:4], [1, 2, 1, 2]),
+    "no rows to set aside": lambda model: model.set_params(early_stopping=True, validation_fraction=0).fit(
+        X, X[:, 0] > 0
+    ),
+    "a scorer that there is not": lambda model: model.set_params(scoring="exactness").fit(X, X[:, 0] > 0),
+    "a callback that cannot be called": lambda model: model.set_params(callbacks=[1]).fit(X, X[:, 0] > 0),
+    "a weight below 0": lambda model: model.set_params(class_weight={"a": -1.0}).fit(X, CLASSES),
+    "a weight that is NaN": lambda model: model.set_params(class_weight={"a": np.nan}).fit(X, CLASSES),
+    "a weight that is text": lambda model: model.set_params(class_weight={"a": "3"}).fit(X, CLASSES),
+    "a label whose weight is below 0": lambda model: model.set_params(class_weight=[{0: -1}] * 3).fit(
+        X, LABELS
+    ),
+    "classes whose order is unknown": lambda model: model.set_params(loss="ordinal").fit(X, CLASSES),
+    "units in two axes": lambda model: model.set_params(hidden_layer_sizes=[[3, 3]]).fit(X, CLASSES),
+    "a rate that is None": lambda model: model.set_params(dropout=[None]).fit(X, CLASSES),
+    "an activation that there is not": lambda model: model.set_params(activation=["step"]).fit(X, CLASSES),
+}
+
+
+@pytest.mark.parametrize("wrong", UNUSABLE)
+def test_what_cannot_be_used_changes_nothing(wrong):
+    model = MLPClassifier([4], max_iter=2, random_state=0).fit(CLASS_X, CLASSES == "a")
+    before, predicted = state(model)
+    with pytest.raises(ValueError, match=r".{20}"):
+        UNUSABLE[wrong](model)
+    after, still = state(model)
+    assert after.keys() == before.keys()
+    assert all(after[name] is before[name] for name in before)
+    np.testing.assert_array_equal(still, predicted)
+    unfitted = MLPClassifier([4], max_iter=2)
+    with pytest.raises(ValueError, match=r".{20}"):
+        UNUSABLE[wrong](unfitted)
+    assert not [name for name in vars(unfitted) if name.endswith("_")]
+
+
+def test_a_regressor_is_not_for_classes():
+    for loss in (Categorical(3), Ordinal(3)):
+        with pytest.raises(InputError, match=r"is for classes: use MLPClassifier"):
+            MLPRegressor(loss=loss).fit(X, Y)
+    shares = np.random.default_rng(0).uniform(size=120)  # a probability is a number
+    assert MLPRegressor(loss=Bernoulli(), max_iter=3, random_state=0).fit(X, shares).predict(X).max() < 1

@@ -1,6 +1,7 @@
 """Which likelihood stands above a target: the one that was asked for, or the one that fits it."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,21 @@ def _require_size(likelihood: Likelihood, y: NDArray[np.float64]) -> None:
 def factors_of_classes(
     class_weight: Any, classes: NDArray[Any], y: NDArray[Any], sample_weight: Array | None
 ) -> NDArray[np.float64]:
-    """Return a factor for each class (n_classes,): as the dict has them, or balanced; 1 for one not in y."""
+    """Return a factor for each class (n_classes,): as the dict has them, or balanced; 1 for one not in y.
+
+    Raises
+    ------
+    ValueError
+        When a factor is below 0 or not finite, or is for a class that there is not.
+    """
+    if isinstance(class_weight, dict):
+        wrong = {
+            label: factor
+            for label, factor in class_weight.items()
+            if not (isinstance(factor, Real) and 0 <= float(factor) < np.inf)
+        }
+        if wrong:
+            raise InputError(f"class_weight has {wrong!r}: factors are finite numbers ≥ 0.")
     factors = np.ones(len(classes))
     present = np.isin(classes, y) if isinstance(class_weight, str) else np.full(len(classes), True)
     factors[present] = compute_class_weight(

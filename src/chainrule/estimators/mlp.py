@@ -15,7 +15,7 @@ from chainrule.estimators.mlp_base import MultilayerPerceptron, is_stochastic
 from chainrule.estimators.mlp_predictive import PredictiveClasses, PredictiveNumbers
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import Classes
-from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal
+from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Ordinal
 from chainrule.optimization import Schedule
 
 Array = NDArray[np.floating[Any]]
@@ -231,6 +231,11 @@ class MLPClassifier(PredictiveClasses, ClassifierMixin, MultilayerPerceptron):  
 
     def _likelihood_of(self, target: Classes) -> Likelihood:
         n = len(target.labels)
+        if (self.loss == "ordinal" or isinstance(self.loss, Ordinal)) and target.labels.dtype.kind == "U":
+            raise InputError(
+                f"loss={self.loss!r} needs the order of the classes {target.labels.tolist()[:10]}, which "
+                "their names do not tell: give them as numbers."
+            )
         if isinstance(self.loss, Likelihood):
             likelihood = self.loss
         elif self.loss == "log_loss":
@@ -302,6 +307,9 @@ class MLPClassifier(PredictiveClasses, ClassifierMixin, MultilayerPerceptron):  
         exposure: ArrayLike | None = None,
     ) -> Self:
         """Go through the rows once more, from the θ and the moments that are there.
+
+        The solver, its learning rate, momentum and decay are those that the descent began with; ``alpha``,
+        ``batch_size``, ``shuffle`` and ``clip_norm`` are as they are now.
 
         Parameters
         ----------
@@ -443,6 +451,8 @@ class MLPRegressor(PredictiveNumbers, RegressorMixin, MultilayerPerceptron):  # 
         classes: ArrayLike | None,  # noqa: ARG002 (for the classifier)
     ) -> Likelihood:
         if isinstance(self.loss, Likelihood):
+            if hasattr(self.loss, "n_classes"):
+                raise InputError(f"loss={self.loss!r} is for classes: use MLPClassifier.")
             return self.loss
         n_columns = 1 if y.ndim == 1 else y.shape[1]
         name = Normal.name if self.loss == "squared_error" else self.loss
@@ -462,6 +472,9 @@ class MLPRegressor(PredictiveNumbers, RegressorMixin, MultilayerPerceptron):  # 
         exposure: ArrayLike | None = None,
     ) -> Self:
         """Go through the rows once more, from the θ and the moments that are there.
+
+        The solver, its learning rate, momentum and decay are those that the descent began with; ``alpha``,
+        ``batch_size``, ``shuffle`` and ``clip_norm`` are as they are now.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ from chainrule.errors import DivergenceError, InputError
 from chainrule.estimators.mlp_predictive import Predictive
 from chainrule.estimators.mlp_solvers import STOCHASTIC, Solvers
 from chainrule.estimators.mlp_theta import drawn, given, layer_arrays
-from chainrule.estimators.mlp_watch import Validation
+from chainrule.estimators.mlp_watch import Validation, set_aside
 from chainrule.estimators.moved import Moved
 from chainrule.likelihoods import Likelihood
 from chainrule.network import Network
@@ -311,6 +311,42 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         classes: ArrayLike | None = None,
         eval_set: Any = None,
     ) -> Self:
+        before = dict(vars(self))
+        try:
+            data, rows, validation, rng = self._begin(
+                X, y, sample_weight, moved, incremental=incremental, classes=classes, eval_set=eval_set
+            )
+        except Exception:
+            self.__dict__ = before  # what cannot be used changes nothing
+            raise
+        try:
+            if self.solver == "lbfgs":
+                self._minimize(data, validation)
+            else:
+                self._descend(data, rows, validation, rng, incremental)
+            if not np.isfinite(self.theta_).all():
+                raise DivergenceError("The last step was too large for the numbers of this dtype.")
+        except DivergenceError as error:
+            del self.theta_, self.network_  # what diverged is no model
+            raise DivergenceError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and "
+                f"need to be preprocessed. {error}"
+            ) from None
+        self._fitted(None if incremental else data, None if validation is None else validation.data)
+        return self
+
+    def _begin(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        moved: Moved,
+        *,
+        incremental: bool,
+        classes: ArrayLike | None,
+        eval_set: Any,
+    ) -> tuple[Data, Rows, Validation | None, np.random.RandomState]:
+        """Check all that was given and set the θ to begin with; return the rows, and the random numbers."""
         self._validate_params()
         self._check_settings(incremental)
         goes_on = hasattr(self, "coefs_") and (incremental or self.warm_start)
@@ -336,30 +372,21 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         if eval_set is not None:
             validation = self._read_eval_set(eval_set, factors, moved)
         elif self.early_stopping and self.solver in STOCHASTIC:
-            rows, held_out = self._split(data.y, rng)
+            one_column = isinstance(self, ClassifierMixin) and self.n_outputs_ == 1
+            rows, held_out = set_aside(data.y, self.validation_fraction, rng, stratify=one_column)
             kept = None if sample_weight is None else sample_weight[held_out]
             validation = Validation(data.take(held_out), y[held_out], kept, self.scoring)
-        try:
-            if self.solver == "lbfgs":
-                self._minimize(data, validation)
-            else:
-                self._descend(data, rows, validation, rng, incremental)
-            if not np.isfinite(self.theta_).all():
-                raise DivergenceError("The last step was too large for the numbers of this dtype.")
-        except DivergenceError as error:
-            del self.theta_, self.network_  # what diverged is no model
-            raise DivergenceError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and "
-                f"need to be preprocessed. {error}"
-            ) from None
-        self._fitted(None if incremental else data, None if validation is None else validation.data)
-        return self
+        return data, rows, validation, rng
 
     def _fitted(self, data: Data | None, held_out: Data | None) -> None:
         """Look at what came of it; data is None after a single pass."""
 
     def _hidden_layers(self) -> list[Layer]:
         sizes = np.atleast_1d(self.hidden_layer_sizes).tolist()
+        if any(isinstance(size, list) for size in sizes):
+            raise InputError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}: give one number for each hidden layer."
+            )
         if any(size <= 0 for size in sizes):
             raise InputError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         layers: list[Layer] = []
@@ -370,7 +397,7 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
             strict=True,
         ):
             layers.append(Dense(units, ACTIVATION_NAMES.get(name, name)))
-            layers += [Dropout(rate)] if rate else []
+            layers += [Dropout(rate)] if rate != 0 else []
         if self.solver == "lbfgs" and any(isinstance(layer, Dropout) for layer in layers):
             raise InputError(
                 f"dropout={self.dropout!r} is for solver='sgd' and 'adam': L-BFGS needs a loss without "
@@ -403,25 +430,6 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         self.n_layers_ = len(self.network_.architecture.dense) + 1
         self.n_outputs_ = self.network_.n_logits
         self.out_activation_ = OUT_ACTIVATION_NAMES.get(likelihood.name, likelihood.link)
-
-    def _split(self, target: NDArray[Any], rng: np.random.RandomState) -> tuple[Rows, Rows]:
-        """Return the training rows and the validation rows of early stopping."""
-        from sklearn.model_selection import train_test_split  # noqa: PLC0415 (not light; few fits need it)
-
-        two_classes = isinstance(self, ClassifierMixin) and self.n_outputs_ == 1
-        # The names that scikit-learn's messages show; of an array with two axes it would join each row's.
-        kept, held_out = train_test_split(
-            np.arange(len(target)),
-            random_state=rng,
-            test_size=self.validation_fraction,
-            stratify=np.where(target[:, 0] > 0, "True", "False") if two_classes else None,
-        )
-        if len(held_out) < 2:
-            raise InputError(
-                f"The validation set is too small: validation_fraction={self.validation_fraction} of "
-                f"{len(target)} rows is fewer than 2. Raise it, give more rows, or set early_stopping=False."
-            )
-        return kept, held_out
 
     def _read_eval_set(self, eval_set: Any, factors: list[NDArray[np.float64]], moved: Moved) -> Validation:
         given = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set

@@ -6,6 +6,7 @@ scikit-learn 1.9, so that the same seed takes the same course there and here.
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,29 @@ Rows = NDArray[np.int64]
 SMALLEST_RATE = 1e-6  # below it learning_rate="adaptive" stops instead of slowing down
 STOCHASTIC = ("sgd", "adam")
 ROWS_A_CALL = 100_000  # orders that are drawn ahead take memory
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How η changes; like the optimizer it is what it was where the descent began.
+
+    Parameters
+    ----------
+    rule : {"constant", "invscaling", "adaptive"}
+        The rule; "constant" for Adam.
+    first : float
+        η at the start.
+    power : float
+        The exponent of "invscaling".
+    """
+
+    rule: str
+    first: float
+    power: float
+
+    def after(self, n_rows_seen: int) -> float:
+        """Return η of "invscaling" after so many rows."""
+        return self.first / (n_rows_seen + 1) ** self.power
 
 
 class Solvers(NetworkEstimator):
@@ -162,8 +186,9 @@ class Solvers(NetworkEstimator):
             print(f"L-BFGS: {self.n_iter_} iterations, loss = {self.loss_:.8f}")
         if result.status not in {0, STOPPED_BY_CALLBACK}:
             warnings.warn(
-                f"lbfgs failed to converge after {self.n_iter_} iterations ({result.message}). Raise "
-                "max_iter or max_fun, scale the columns of X, or give a larger tol.",
+                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}):\n"
+                f"{result.message}\n"
+                "Raise max_iter or max_fun, scale the columns of X, or give a larger tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -212,7 +237,8 @@ class Solvers(NetworkEstimator):
             return min(200, n_rows)
         if self.batch_size > n_rows:
             warnings.warn(
-                f"Got `batch_size`={self.batch_size} larger than sample size {n_rows}. It is clipped.",
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+                f"{self.batch_size} to the {n_rows} rows that there are.",
                 stacklevel=5,
             )
         return int(min(self.batch_size, n_rows))
@@ -222,7 +248,9 @@ class Solvers(NetworkEstimator):
         if not (goes_on and "_descent" in vars(self)):
             has_dropout = any(layer.dropout for layer in self.network_.architecture.dense)
             seed = rng.randint(2**31 - 1) if has_dropout else 0  # else no number is drawn, as in scikit-learn
-            self._rate = float(self.learning_rate_init)
+            rule = self.learning_rate if self.solver == "sgd" else "constant"
+            self._pace = Pace(rule, float(self.learning_rate_init), float(self.power_t))
+            self._rate = self._pace.first
             self._descent = Descent(self.theta_, self._optimizer(), dropout_seed=int(seed))
         self._descent.theta, self._descent.clip_norm = self.theta_, self.clip_norm
         self._descent.penalty = Penalty(self.alpha, of_sum=True)
@@ -325,16 +353,13 @@ class Solvers(NetworkEstimator):
     def _rates(self, n_epochs: int, n_rows: int, n_steps: int) -> NDArray[np.float64]:
         """Return η of each step of the next epochs."""
         rates = np.full(n_epochs * n_steps, self._rate)
-        if self.solver == "sgd" and self.learning_rate == "invscaling":
-            later = [self._scaled_rate(self.t_ + n_rows * k) for k in range(1, n_epochs)]
+        if self._pace.rule == "invscaling":
+            later = [self._pace.after(self.t_ + n_rows * k) for k in range(1, n_epochs)]
             rates = np.repeat([self._rate, *later], n_steps)
         if self.schedule is not None:
             first, last = self.n_iter_ * n_steps, (self.n_iter_ + n_epochs) * n_steps
             rates *= self.schedule.factors(first, last, self.max_iter * n_steps)
         return rates
-
-    def _scaled_rate(self, n_rows_seen: int) -> float:
-        return float(self.learning_rate_init / (n_rows_seen + 1) ** self.power_t)
 
     def _compare(self) -> bool:
         """Count the epochs in a row without an improvement by tol; return whether the score is the best."""
@@ -351,9 +376,8 @@ class Solvers(NetworkEstimator):
 
     def _is_over(self) -> bool:
         """Set the next epoch's learning rate; return whether there is none."""
-        sgd = self.solver == "sgd"
-        if sgd and self.learning_rate == "invscaling":
-            self._rate = self._scaled_rate(self.t_)
+        if self._pace.rule == "invscaling":
+            self._rate = self._pace.after(self.t_)
         if self._no_improvement_count <= self.n_iter_no_change:
             return False
         what = "Validation score" if self.early_stopping else "Training loss"
@@ -362,7 +386,7 @@ class Solvers(NetworkEstimator):
             "consecutive epochs."
         )
         over, then = True, "Stopping."
-        if sgd and self.learning_rate == "adaptive":
+        if self._pace.rule == "adaptive":
             over = self._rate <= SMALLEST_RATE
             if over:
                 then = "Learning rate too small. Stopping."
@@ -375,7 +399,17 @@ class Solvers(NetworkEstimator):
         return over
 
     def _check_settings(self, incremental: bool) -> None:
-        """Raise InputError for settings that contradict each other; a setting never does nothing."""
+        """Raise InputError for settings that contradict each other, or that the descent would stumble on."""
+        if not all(map(callable, self.callbacks or ())):
+            raise InputError(f"callbacks={self.callbacks!r}: each must be callable, with an EpochReport.")
+        if isinstance(self.scoring, str) and self.scoring != "loss":
+            from sklearn.metrics import get_scorer_names  # noqa: PLC0415 (not light, and rarely asked for)
+
+            if self.scoring not in get_scorer_names():
+                raise InputError(
+                    f"scoring={self.scoring!r} is unknown: give None, 'loss', a name of "
+                    "sklearn.metrics.get_scorer_names(), or a scorer of your own."
+                )
         if incremental and self.early_stopping:
             raise InputError(
                 "partial_fit does not support early_stopping=True: one pass has no validation rows."

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from chainrule.errors import InputError
 from chainrule.estimators.predictive import concordance, is_censored
 from chainrule.training import METRICS, EpochRecord, EpochReport, History
 from chainrule.training.batches import Data
@@ -75,6 +76,28 @@ class LossReport:
             reported += np.add.reduceat(constants * weight, starts, axis=1) / total
         too_many = size * losses.shape[1] - orders.shape[1]  # the rows that the last batch is short of
         return np.asarray(size * reported.sum(axis=1) - too_many * reported[:, -1])
+
+
+def set_aside(
+    target: NDArray[Any], fraction: float, rng: np.random.RandomState, *, stratify: bool
+) -> tuple[Rows, Rows]:
+    """Return the rows to learn from and those to set aside; ``stratify`` keeps both classes in them."""
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 (not light; few fits need it)
+
+    too_small = InputError(
+        "The validation set is too small. Increase 'validation_fraction' or the size of your dataset: "
+        f"validation_fraction={fraction} of {len(target)} rows is fewer than 2."
+    )
+    if fraction == 0:
+        raise too_small
+    # The names that scikit-learn's messages show; of an array with two axes it would join each row's.
+    names = np.where(target[:, 0] > 0, "True", "False") if stratify else None
+    kept, held_out = train_test_split(
+        np.arange(len(target)), random_state=rng, test_size=fraction, stratify=names
+    )
+    if len(held_out) < 2:
+        raise too_small
+    return kept, held_out
 
 
 @dataclass(frozen=True)

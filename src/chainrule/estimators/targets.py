@@ -280,6 +280,8 @@ class Classes:
             raise InputError(str(error)) from None
         if y.ndim == 1:
             labels = np.unique(y)
+            if labels.dtype.kind == "O":  # text, as NumPy holds it: so scikit-learn's classifiers have it
+                labels = np.array(labels.tolist())
             if order is not None:
                 place = {label: i for i, label in enumerate(order)}
                 labels = labels[np.argsort([place[label] for label in labels.tolist()])]
