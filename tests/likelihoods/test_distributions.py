@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 from chainrule import InputError
 from chainrule.estimators.predictive import LocationScale
-from chainrule.likelihoods import Normal, Poisson
+from chainrule.likelihoods import NegativeBinomial, Normal, Poisson
 from chainrule.likelihoods.compound import TweedieDistribution
 from chainrule.likelihoods.distributions import Mixture
 
@@ -358,3 +358,23 @@ def test_tweedie_of_any_rate_has_quantiles():
     for q in (0.1, 0.5, 0.9):
         np.testing.assert_allclose(found.cdf(found.quantile(q))[1:], q, rtol=1e-3)
     assert (found.quantile(0.1) < found.quantile(0.9)).all()
+
+
+@pytest.mark.parametrize("log_alpha", [-12.0, -20.0, -40.0, -700.0])
+def test_counts_that_are_hardly_overdispersed_are_poisson(log_alpha):
+    """Also where 1 + α μ is rounded to 1."""
+    mean = np.array([1e-9, 0.3, 7.0, 400.0])
+    logits = np.column_stack([np.log(mean), np.full(4, log_alpha)])
+    ours = NegativeBinomial(scale="network").distribution(logits)
+    poisson = stats.poisson(mean)
+    assert np.exp(log_alpha) * mean.max() < 0.01
+    np.testing.assert_allclose(ours.mean, mean, rtol=1e-9)
+    near = 1e-5 + np.exp(log_alpha) * mean.max()  # α μ is how far they are apart
+    np.testing.assert_allclose(ours.variance, mean, rtol=near)
+    for y in (0, 5, 390):
+        np.testing.assert_allclose(ours.cdf(np.full(4, y)), poisson.cdf(y), atol=near)
+        np.testing.assert_allclose(ours.pmf(np.full(4, y)), poisson.pmf(y), atol=near)
+    np.testing.assert_array_equal(ours.quantile(0.6), poisson.ppf(0.6))
+    draws = ours.sample(4000, seed=0)
+    np.testing.assert_allclose(draws.mean(axis=0), mean, atol=5 * np.sqrt(400 / 4000))
+    np.testing.assert_allclose(draws[:, 2].mean(), 7, atol=5 * np.sqrt(7 / 4000))

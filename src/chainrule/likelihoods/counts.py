@@ -14,6 +14,8 @@ from chainrule.likelihoods.scaled import ScaledOutputs, softplus
 if TYPE_CHECKING:
     from chainrule.likelihoods.distributions import Distribution
 
+LEAST_OVERDISPERSION = np.log(1e-6)  # of a distribution: log(α μ)
+
 
 @final
 @dataclass(frozen=True, repr=False)
@@ -118,4 +120,7 @@ class NegativeBinomial(ScaledOutputs):
         from chainrule.likelihoods.distributions import Discrete  # noqa: PLC0415 (as SciPy)
 
         s, t = map(squeezed, self.parts(logits, scales))
-        return Discrete(stats.nbinom(positive(-t), 1 / (1 + positive(s + t))))
+        # SciPy takes 1/(1 + α μ), in which a small α μ is rounded away and the mean with it: below that it is
+        # Poisson to six digits
+        u = np.maximum(s + t, LEAST_OVERDISPERSION)
+        return Discrete(stats.nbinom(positive(s - u), 1 / (1 + positive(u))))
