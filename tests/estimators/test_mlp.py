@@ -356,6 +356,8 @@ def test_errors_of_going_on():
         model.fit(X[:, :3], y)
     with pytest.raises(InputError, match="The fit cannot go on: the parameters ask for"):
         model.set_params(hidden_layer_sizes=(5,)).fit(X, y)
+    with pytest.raises(InputError, match="likelihood=Laplace"):
+        model.set_params(hidden_layer_sizes=(4,), loss="laplace").fit(X, y)
     assert not hasattr(MLPRegressor(solver="lbfgs"), "partial_fit")
     with pytest.raises(InputError, match="partial_fit does not support early_stopping=True"):
         MLPRegressor(early_stopping=True).partial_fit(X, y)

@@ -363,7 +363,7 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
             self._start(network, drawn(network, names, rng, X.dtype))
         elif "theta_" not in vars(self):
             self._start(network, given(network, vars(self), X.dtype))
-        elif network.architecture != self.network_.architecture:
+        elif (network.architecture, likelihood) != (self.network_.architecture, self.network_.likelihood):
             raise InputError(
                 f"The fit cannot go on: the parameters ask for {network}, but there is {self.network_}. "
                 "Set warm_start=False and call fit to start again."
