@@ -48,6 +48,8 @@ FLOP_OF_A_CALL, FLOP_OF_A_STEP = 10_000_000, 300_000
 PROBE_SECONDS = 0.002
 # The steps before, which do not count: in them the workspace is made and the caches are filled.
 WARM_UP_SECONDS = 0.0005
+# More threads than this win nothing on any machine, and 10⁶ of them end the process.
+MOST_THREADS = 512
 # The way that was slower is tried again after so many seconds, and after so many steps at its pace at least:
 # other work on the machine comes and goes.
 REMEMBERED_SECONDS, REMEMBERED_STEPS = 0.25, 40
@@ -88,15 +90,15 @@ def instruction_set() -> str:
 def usable_threads(n_threads: int | None = None) -> int:
     """Return how many threads may compute: ``n_threads``, or as many as the process may use cores.
 
-    Without ``n_threads``: OMP_NUM_THREADS where it is set (joblib sets it in its workers), else the cores
-    left by affinity and cgroup quota.
+    No more than 512 are begun. Without ``n_threads``: OMP_NUM_THREADS where it is set (joblib sets it in its
+    workers), else the cores left by affinity and cgroup quota.
     """
     if n_threads is not None:
         if not isinstance(n_threads, int | np.integer) or isinstance(n_threads, bool) or n_threads < 1:
             raise InputError(
                 f"n_threads={n_threads!r}: it must be a whole number of at least 1, or None for all cores."
             )
-        return int(n_threads)
+        return min(int(n_threads), MOST_THREADS)
     setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     limit = int(setting) if setting.isdigit() and int(setting) > 0 else None
     affinity = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
