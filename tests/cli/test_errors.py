@@ -79,11 +79,11 @@ def test_a_text_target_is_no_number(run, homes, tmp_path):
 UNSUITABLE = {
     "a metric of classes": (
         ["price", "--metric", "auc"],
-        ["--metric auc does not fit a regression", "'price'", "rmse, mae, r2, or leave it out"],
+        ["metric='auc' does not fit a regression", "choose 'rmse', 'mae', 'r2', None for the loss"],
     ),
     "a metric of numbers": (
         ["sold", "--metric", "mae"],
-        ["does not fit a classification", "accuracy, error, log_loss, auc"],
+        ["does not fit a classification", "'accuracy', 'error', 'log_loss', 'auc'"],
     ),
     "a metric of censored times": (
         ["price", "--event-column", "old", "--metric", "mae"],

@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import InputError, TabularClassifier, TabularRegressor
 from chainrule.estimators.choice import FOR_CLASSES
+from chainrule.tables import TableEncoder
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -101,10 +102,11 @@ def test_rows_where_all_is_missing_are_predicted():
     assert np.isfinite(seen_none.predict(table)).all()
 
 
-@pytest.mark.parametrize("kind", [regressor, classifier])
-def test_one_row_is_too_few(kind):
+def test_one_row_is_too_few():
     with pytest.raises(InputError, match=r"No column says anything about the rows \(n_samples=1\)"):
-        kind().fit(X[:1], [1])
+        regressor().fit(X[:1], [1])
+    with pytest.raises(InputError, match="y has only one class, 1: a classifier needs at least two"):
+        classifier().fit(X[:1], [1])
 
 
 @pytest.mark.parametrize("n_rows", [2, 3, 5, 9])
@@ -341,6 +343,8 @@ WRONG_TARGETS = {
     "lists": (regressor, pd.Series([[1, 2]] * N), "y "),
     "nothing": (regressor, None, "y is None"),
     "too few": (regressor, Y[:-1], "Each row needs its target"),
+    "numbers beside text": (classifier, ["a", 1] * (N // 2), r"mixes values of different types \(int, str\)"),
+    "a name twice": (regressor, pd.DataFrame(np.c_[Y, Y], columns=["y", "y"]), "y have the same name"),
 }
 
 
@@ -349,6 +353,37 @@ def test_what_is_no_target_is_a_clear_error(name):
     kind, y, text = WRONG_TARGETS[name]
     with pytest.raises(InputError, match=text):
         kind().fit(X, y)
+
+
+# ── Parameters, and what stands beside the rows ──
+
+WRONG_BESIDE = {
+    "likelihood": (regressor, {"likelihood": "bernoulli"}, {}, "is for classes"),
+    "layers": (regressor, {"hidden": [0]}, {}, "units must be a whole number of at least 1"),
+    "metric": (regressor, {"metric": "auc"}, {}, "'auc' does not fit a regression.* choose 'rmse'"),
+    "metric of numbers": (classifier, {"metric": "mae"}, {}, "does not fit a classification"),
+    "a class that is not there": (classifier, {"class_weight": {True: 1, "z": 3}}, {}, "does not fit the cl"),
+    "a weight of text": (classifier, {"class_weight": {True: "x"}}, {}, "finite numbers ≥ 0"),
+    "a weight of lists": (classifier, {"class_weight": {True: [1, 2]}}, {}, "finite numbers ≥ 0"),
+    "a weight below 0": (classifier, {"class_weight": {True: -1}}, {}, "finite numbers ≥ 0"),
+    "a weight of NaN": (classifier, {"class_weight": {True: np.nan}}, {}, "finite numbers ≥ 0"),
+    "weights of 0": (classifier, {"class_weight": {True: 0, False: 0}}, {}, "is 0 for every class"),
+    "sample_weight": (regressor, {}, {"sample_weight": np.ones(N - 1)}, r"must have the shape \(240,\)"),
+    "one group": (regressor, {}, {"groups": [1] * N}, "groups has one group"),
+    "groups": (regressor, {}, {"groups": list(range(N + 1))}, "groups has 241 entries"),
+    "a single offset": (regressor, {}, {"offset": 1.0}, "offset must have the shape"),
+    "a missing offset": (regressor, {}, {"offset": [np.nan] * N}, "offset must hold finite numbers"),
+    "an infinite offset": (regressor, {}, {"offset": [np.inf] * N}, "offset must hold finite numbers"),
+    "an exposure of a location": (regressor, {}, {"exposure": np.ones(N)}, "has no exposure"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BESIDE)
+def test_what_does_not_fit_the_target_is_told_before_the_table_is_read(name, monkeypatch):
+    kind, settings, beside, text = WRONG_BESIDE[name]
+    monkeypatch.setattr(TableEncoder, "fit", lambda *_: pytest.fail("the table was read"))
+    with pytest.raises(InputError, match=text):
+        kind(**settings).fit(X, Y > 0 if kind is classifier else Y, **beside)
 
 
 # ── What has no likelihood ──

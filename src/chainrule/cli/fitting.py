@@ -16,15 +16,20 @@ from chainrule.cli import console
 from chainrule.cli.files import read_table, require_columns, require_writable, write_table
 from chainrule.errors import InputError
 from chainrule.estimators import TabularClassifier, TabularRegressor
-from chainrule.estimators.choice import FOR_CLASSES, likelihood_of_numbers
+from chainrule.estimators.choice import (
+    FOR_CLASSES,
+    likelihood_of_classes,
+    likelihood_of_numbers,
+    metric_of,
+)
 from chainrule.estimators.recipe import Preset
 from chainrule.estimators.rows import read_groups
-from chainrule.estimators.targets import read_numbers, read_target
+from chainrule.estimators.targets import order_of, read_numbers, read_target
 from chainrule.likelihoods import Poisson, exposure_offset
 from chainrule.network import checked_weight
 from chainrule.report import Evaluation, Fit, KnownRows, evaluate, write_report
 from chainrule.tables import task_of_target
-from chainrule.training import METRICS, split_validation
+from chainrule.training import split_validation
 
 FEWEST_ROWS = 10  # below, rows that are held out are missed too much and say too little
 DEMO_SEED = 0
@@ -186,29 +191,6 @@ def require_apart(job: Job) -> None:
         )
 
 
-def require_suitable(job: Job, task: str) -> None:
-    """Raise where an option is for another task."""
-    if job.class_weight is not None and task == "regression":
-        raise InputError(
-            f"--class-weight is for classes, and {job.target!r} is taken for a number: leave it out, or say "
-            "--task classification."
-        )
-    if job.metric is None:
-        return
-    if job.event_column is not None:
-        raise InputError(
-            f"--metric {job.metric} compares a prediction with what came, which nobody knows of a censored "
-            "time: leave it out."
-        )
-    if METRICS[job.metric].task != task:
-        names = ", ".join(metric.name for metric in METRICS.values() if metric.task == task)
-        raise InputError(
-            f"--metric {job.metric} does not fit a {task}, "
-            f"which {job.target!r} is taken for: choose {names}, "
-            "or leave it out for the loss."
-        )
-
-
 def held_out(table: pa.Table, job: Job) -> Split:
     """Find out what there is to do and hold rows out: like the rows that say when to stop."""
     # before the split, so that an error names the rows of the file, and comes before any work
@@ -224,9 +206,17 @@ def held_out(table: pa.Table, job: Job) -> Split:
     if task == "auto":
         task = "regression" if numbers else task_of_target(target)
         task = "classification" if job.likelihood in FOR_CLASSES else task
-    require_suitable(job, task)
+    if job.class_weight is not None and task == "regression":
+        raise InputError(
+            f"--class-weight is for classes, and {job.target!r} is taken for a number: leave it out, or say "
+            "--task classification."
+        )
     if task == "regression":
-        likelihood_of_numbers(job.likelihood_of_y, values).prepare(values)
+        likelihood = likelihood_of_numbers(job.likelihood_of_y, values)
+        likelihood.prepare(values)
+    else:
+        likelihood, _ = likelihood_of_classes(job.likelihood_of_y, values, order_of(target))
+    metric_of(job.metric, likelihood)
     n_rows = table.num_rows
     if job.test_fraction == 0:
         return Split(task, table, None, "No rows were held out, so there are no scores.")

@@ -154,8 +154,8 @@ def factors_of_classes(
 
     Raises
     ------
-    ValueError
-        When a factor is below 0 or not finite, or is for a class that there is not.
+    InputError
+        When a factor is below 0 or not finite, all are 0, or one is for a class that there is not.
     """
     if isinstance(class_weight, dict):
         wrong = {
@@ -167,9 +167,17 @@ def factors_of_classes(
             raise InputError(f"class_weight has {wrong!r}: factors are finite numbers ≥ 0.")
     factors = np.ones(len(classes))
     present = np.isin(classes, y) if isinstance(class_weight, str) else np.full(len(classes), True)
-    factors[present] = compute_class_weight(
-        class_weight, classes=classes[present], y=y, sample_weight=sample_weight
-    )
+    try:
+        factors[present] = compute_class_weight(
+            class_weight, classes=classes[present], y=y, sample_weight=sample_weight
+        )
+    except ValueError as error:
+        raise InputError(
+            f"class_weight={class_weight!r} does not fit the classes {classes.tolist()[:20]}: {error}. Give "
+            "'balanced', or a dict from classes to numbers; a class that it leaves out has 1."
+        ) from None
+    if not factors.any():
+        raise InputError(f"class_weight={class_weight!r} is 0 for every class: at least one must count.")
     return factors
 
 
@@ -194,6 +202,7 @@ def metric_of(asked: str | Metric | None, likelihood: Likelihood) -> Metric | No
     if metric is None or metric.task not in {task, None}:
         names = ", ".join(repr(metric.name) for metric in fitting)
         raise InputError(
-            f"metric={asked!r} does not fit {likelihood!r}: choose {names}, None for the loss, or a Metric."
+            f"metric={asked!r} does not fit a {task}, which y is taken for ({likelihood!r}): choose {names}, "
+            "None for the loss, or a Metric."
         )
     return metric

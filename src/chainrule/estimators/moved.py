@@ -53,7 +53,9 @@ class Moved:
 
     def taken_from(self, y: NDArray[Any]) -> NDArray[Any]:
         """Return y less the offset: what a location has to say beside it."""
-        if self.offset is None or y.dtype.kind not in "biuf" or len(self.offset) != len(y):
+        if self.offset is None or y.dtype.kind not in "biuf":
+            return y
+        if self.offset.shape[:1] != y.shape[:1] or not np.isfinite(self.offset).all():
             return y  # what does not fit is an error in `logits`
         offset = self.offset if self.offset.ndim == y.ndim else self.offset.reshape(len(y), -1)[:, :1]
         return y - (offset[:, 0] if y.ndim == 1 and offset.ndim == 2 else offset)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.errors import InputError, require_as_many, rows_with
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import read_target, weighted_mean
+from chainrule.likelihoods import Likelihood
 from chainrule.network import Network, checked_weight
 from chainrule.tables import Cells, TableEncoder, read_column
 from chainrule.training import split_validation
@@ -22,6 +23,32 @@ FEWEST_VALIDATION_ROWS = 5  # fewer say nothing about when to stop
 # more, goes into copies of them, and the rest is for the steps. Some rows are always encoded.
 SHARE_TO_ENCODE = 0.15
 FEWEST_ENCODED_ROWS = 1024
+
+
+class Wanted(NamedTuple):
+    """What is to be learned, known before the table is.
+
+    Parameters
+    ----------
+    network : Network
+        The likelihood under hidden layers, of one input.
+    target : Classes or Scaling
+        What turns y into the likelihood's numbers and back.
+    data : Data
+        The rows, without their inputs.
+    factors : (n_classes,) or None
+        What the weights of each class's rows are multiplied by.
+    """
+
+    network: Network
+    target: Any
+    data: Data
+    factors: NDArray[np.float64] | None
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What is between the logits and y."""
+        return self.network.likelihood
 
 
 class Part(NamedTuple):
@@ -104,8 +131,8 @@ def weight_of(drawn: Rows, weight: Array | None, n_rows: int) -> Array:
     return its
 
 
-def read_groups(groups: Any, n_rows: int, drawn: Rows | None = None) -> Rows:
-    """Return the number of each row's group, (n_rows,), or of those that were drawn.
+def read_groups(groups: Any, n_rows: int) -> Rows:
+    """Return the number of each row's group, (n_rows,).
 
     Raises
     ------
@@ -127,8 +154,7 @@ def read_groups(groups: Any, n_rows: int, drawn: Rows | None = None) -> Rows:
             "groups has one group, so no rows can be set aside without splitting it: leave groups out, or "
             "give an eval_set."
         )
-    numbers_of_all = np.asarray(numbers, dtype=np.int64)
-    return numbers_of_all if drawn is None else numbers_of_all[drawn]
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def rows_in_time(cells: Cells, weight: Array | None, seed: int, seconds: float) -> int | None:
@@ -165,16 +191,16 @@ def drawn_rows(n_drawn: int, n_rows: int, weight: Array | None, seed: int) -> Ro
     return np.sort(order[:n_drawn])
 
 
-def read_eval_set(eval_set: Any, encoder: TableEncoder, target: Any, network: Network, moved: Moved) -> Data:
+def read_eval_set(eval_set: Any, encoder: TableEncoder, wanted: Wanted, moved: Moved) -> Data:
     """Return the person's own validation rows, encoded as the training rows are."""
-    wanted = "(X, y)" if moved.what is None else f"(X, y, {moved.what})"
+    form = "(X, y)" if moved.what is None else f"(X, y, {moved.what})"
     if not isinstance(eval_set, tuple | list) or len(eval_set) != (2 if moved.what is None else 3):
-        raise InputError(f"eval_set must be a tuple {wanted}.")
+        raise InputError(f"eval_set must be a tuple {form}.")
     try:
         rows, values = encoder.transform(eval_set[0]), read_target(eval_set[1], may_miss=True)[0]
         require_as_many(len(rows), values)
-        its = moved.alike(*eval_set[2:]).logits(network, target, len(rows))
-        return Data(rows, target.encode(values), None, its)
+        its = moved.alike(*eval_set[2:]).logits(wanted.network, wanted.target, len(rows))
+        return Data(rows, wanted.target.encode(values), None, its)
     except InputError as error:
         raise InputError(f"eval_set: {error}") from error
 

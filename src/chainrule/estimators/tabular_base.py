@@ -22,6 +22,7 @@ from chainrule.estimators.predictive import is_censored
 from chainrule.estimators.recipe import PORTFOLIOS, Portfolio, Preset
 from chainrule.estimators.rows import (
     Split,
+    Wanted,
     drawn_rows,
     read_eval_set,
     read_groups,
@@ -179,43 +180,61 @@ class TabularEstimator(Predictive, ABC):
         self._validate_params()
         values, name = read_target(y, may_miss=True)
         require_kind(values, is_classifier(self))
-        portfolio = self._portfolio(len(values))
+        n_rows, seed = len(values), self._draw_seed()
+        weight = checked_weight(sample_weight, n_rows, np.dtype(np.float32))
+        moved = Moved.read(offset, exposure)
+        portfolio = self._portfolio(n_rows)
+        wanted = self._wanted(values, order_of(y), weight, moved, portfolio)
+        metric = metric_of(self.metric, wanted.likelihood)
+        in_groups = None if groups is None else read_groups(groups, n_rows)
         n_ramps = max(recipe.n_ramps for recipe in portfolio)
-        told = signals(values, is_classifier(self)) if any(recipe.codes for recipe in portfolio) else None
+        told = signals(wanted.data.y) if any(recipe.codes for recipe in portfolio) else None
         encoder = TableEncoder(self.categorical_features, n_ramps).fit(X, told)
         portfolio = tuple(recipe for recipe in portfolio if not recipe.codes or encoder.is_code.any())
         cells = encoder.read(X)
-        n_rows, seed = cells.n_rows, self._draw_seed()
-        require_as_many(n_rows, values)
-        weight = checked_weight(sample_weight, n_rows, np.dtype(np.float32))
-        moved = Moved.read(offset, exposure)
+        require_as_many(cells.n_rows, values)
         drawn = self._drawn(cells, weight, seed, portfolio, begin)
         if drawn is not None:  # the others count as rows of weight 0
             weight = weight_of(drawn, weight, n_rows)
-        likelihood, target = self._learn_target(values, weight, order_of(y), moved)
-        network = Network(encoder.n_inputs, self._layers(portfolio[0]), likelihood=likelihood)
-        of_all = moved.logits(network, target, n_rows)
-        data = Data(np.empty((n_rows, 0), np.float32), target.encode(values), weight, of_all)
-        data = (data if drawn is None else data.take(drawn))._replace(X=cells.write(rows=drawn))
-        factors = self._class_factors(values, weight, target)
-        chosen = None if eval_set is None else read_eval_set(eval_set, encoder, target, network, moved)
+            wanted = self._wanted(values, order_of(y), weight, moved, portfolio)
+            wanted = wanted._replace(data=wanted.data.take(drawn))
+            in_groups = None if in_groups is None else in_groups[drawn]
+        data = wanted.data._replace(X=cells.write(rows=drawn))
+        chosen = None if eval_set is None else read_eval_set(eval_set, encoder, wanted, moved)
         split = Split(
-            data=weighted_by_class(data, factors),
-            eval_set=None if chosen is None else weighted_by_class(chosen, factors),
+            data=weighted_by_class(data, wanted.factors),
+            eval_set=None if chosen is None else weighted_by_class(chosen, wanted.factors),
             seed=seed,
             fraction=self._validation_fraction(portfolio),
             stratify=is_classifier(self) and data.y.ndim == 1,
-            groups=None if groups is None else read_groups(groups, n_rows, drawn),
+            groups=in_groups,
             in_time=self.validation == "last",
         ).that_count()
-        plan = self._plan(portfolio, likelihood, encoder, split, metric_of(self.metric, likelihood))
+        plan = self._plan(portfolio, wanted.likelihood, encoder, split, metric)
         held_out = self._train(plan, begin, None if drawn is None else len(drawn))
-        self.encoder_, self.target_ = encoder, target
+        self.encoder_, self.target_ = encoder, wanted.target
         self.seed_, self.n_rows_ = seed, len(data.X)
         self.offset_name_, self.exposure_name_ = moved.offset_name, moved.exposure_name
-        self.target_name_, self.event_name_ = names_of_two(y) if is_censored(likelihood) else (name, None)
+        two = is_censored(wanted.likelihood)
+        self.target_name_, self.event_name_ = names_of_two(y) if two else (name, None)
         self._calibrate(held_out, split.data)
         return self
+
+    def _wanted(
+        self,
+        y: NDArray[Any],
+        order: list[Any] | None,
+        weight: Array | None,
+        moved: Moved,
+        portfolio: Portfolio,
+    ) -> Wanted:
+        """Return what is to be learned; raise InputError where anything but the table cannot be used."""
+        likelihood, target = self._learn_target(y, weight, order, moved)
+        # how many inputs there will be is not known yet; whether layers and offset fit does not depend on it
+        network = Network(1, self._layers(portfolio[0]), likelihood=likelihood)
+        of_all = moved.logits(network, target, len(y))
+        data = Data(np.empty((len(y), 0), np.float32), target.encode(y), weight, of_all)
+        return Wanted(network, target, data, self._class_factors(y, weight, target))
 
     def _draw_seed(self) -> int:
         if isinstance(self.random_state, Integral):

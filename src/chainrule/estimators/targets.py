@@ -62,7 +62,10 @@ def read_target(y: Any, may_miss: bool = False) -> tuple[NDArray[Any], str | Non
             "y is None: fit needs the target (requires y to be passed, but the target y is None)."
         )
     if nw.dependencies.is_into_series(y) or nw.dependencies.is_into_dataframe(y):
-        native = nw.from_native(y, eager_only=True, allow_series=True)
+        try:
+            native = nw.from_native(y, eager_only=True, allow_series=True)
+        except nw.exceptions.DuplicateError as error:
+            raise InputError(f"Two columns of y have the same name; give each its own. ({error})") from None
         if len(native) == 0:
             raise InputError("y has no rows: a fit needs some, and the target of each.")
         columns = [native] if isinstance(native, nw.Series) else [native[name] for name in native.columns]
@@ -92,7 +95,11 @@ def read_target(y: Any, may_miss: bool = False) -> tuple[NDArray[Any], str | Non
 
 def _as_array(y: Any) -> NDArray[Any]:
     try:
-        return np.asarray(y)
+        array = np.asarray(y)
+        if array.dtype.kind == "U" and not hasattr(y, "dtype"):
+            cells = np.array(y, dtype=object)  # NumPy makes text of the numbers beside text
+            return array if all(isinstance(cell, str) for cell in cells.ravel()) else cells
+        return array
     except ValueError:
         raise InputError("The rows of y differ in length; all rows must have as many entries.") from None
 

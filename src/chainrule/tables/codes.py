@@ -16,25 +16,24 @@ ODD, ODDEST = 2.4, 9.0
 MOST_ROWS, MOST_CLASSES = 50_000, 16
 
 
-def signals(y: NDArray[Any], are_classes: bool) -> NDArray[np.float64]:
+def signals(y: NDArray[Any]) -> NDArray[np.float64]:
     """Return a target as columns of mean 0 and variance 1: one for each class, or for each output.
 
     Parameters
     ----------
     y : (n_rows,) or (n_rows, n_outputs)
-        The target; missing entries of several outputs are NaN, and become 0.
-    are_classes : bool
-        Whether the entries of a y of one dimension are classes.
+        As a likelihood takes it: class numbers from 0 on, (n_rows,); else numbers, of which missing ones are
+        NaN, and become 0.
 
     Returns
     -------
     ndarray, (n_rows, n_signals)
+        Of more than 16 classes the most frequent 16 have a column.
     """
-    if are_classes and y.ndim == 1:
-        _, its, counts = np.unique(y, return_inverse=True, return_counts=True)
-        columns = (its[:, None] == np.argsort(-counts, kind="stable")[:MOST_CLASSES]).astype(np.float64)
+    if y.ndim == 1:
+        columns = (y[:, None] == np.argsort(-np.bincount(y), kind="stable")[:MOST_CLASSES]).astype(np.float64)
     else:
-        columns = y.reshape(len(y), -1).astype(np.float64)
+        columns = y.astype(np.float64)
     there = ~np.isnan(columns)
     columns[~there] = 0.0
     columns /= np.maximum(np.abs(columns).max(axis=0), np.finfo(np.float64).tiny)  # squares stay finite
