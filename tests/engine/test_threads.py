@@ -142,7 +142,7 @@ def test_the_affinity_of_the_process():
 def test_threads_beyond_all_use_are_not_begun():
     assert usable_threads(10**6) == 512
     X = np.random.default_rng(0).normal(size=(50, 2))
-    models = [cr.MLPRegressor([4], max_iter=2, random_state=0, n_threads=k) for k in (1, 10**6)]
+    models = [cr.TabularRegressor(epochs=2, random_state=0, n_threads=k) for k in (1, 10**6)]
     first, second = (model.fit(X, X[:, 0]).predict(X) for model in models)
     np.testing.assert_array_equal(first, second)
 
