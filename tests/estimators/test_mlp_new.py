@@ -1,6 +1,7 @@
 """What MLPClassifier and MLPRegressor have beyond scikit-learn's."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -579,3 +580,25 @@ def test_a_regressor_is_not_for_classes():
             MLPRegressor(loss=loss).fit(X, Y)
     shares = np.random.default_rng(0).uniform(size=120)  # a probability is a number
     assert MLPRegressor(loss=Bernoulli(), max_iter=3, random_state=0).fit(X, shares).predict(X).max() < 1
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_ctrl_c_keeps_what_there_is(solver, early_stopping):
+    def press(report):
+        if report.record.epoch == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    settings = {"hidden_layer_sizes": [5], "solver": solver, "early_stopping": early_stopping}
+    settings |= {"random_state": 0, "validation_fraction": 0.3, "learning_rate_init": 0.01}
+    model = MLPRegressor(callbacks=[press], **settings)
+    with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
+        model.fit(X, Y)
+    whole = MLPRegressor(max_iter=4, **settings).fit(X, Y)
+    assert model.n_iter_ == 4
+    assert model.loss_curve_ == whole.loss_curve_
+    assert model.t_ == whole.t_
+    if early_stopping:  # the best epoch's: the fourth had not been compared yet
+        at = int(np.argmax(model.validation_scores_[:3]))
+        whole = MLPRegressor(**{**settings, "max_iter": at + 1}).fit(X, Y)
+    np.testing.assert_array_equal(model.theta_, whole.theta_)

@@ -18,7 +18,12 @@ Array = NDArray[np.floating[Any]]
 
 # From this share of zeros on, whole numbers ≥ 0 are taken for counts: squares of errors fit them badly.
 ZERO_SHARE_OF_COUNTS = 0.25
-FOR_CLASSES = ("bernoulli", "categorical", "ordinal")
+# The likelihoods of classes are those that are made with a number of classes, and that of 0 and 1.
+FOR_CLASSES = {
+    name
+    for name, kind in LIKELIHOODS.items()
+    if kind is Bernoulli or "n_classes" in kind.__dataclass_fields__  # type: ignore[attr-defined]  # they are dataclasses
+}
 # Under a log link y is learned in its own units, in float32. Counts are whole numbers that can be told apart,
 # by a prediction in float64, and by the loss of the negative binomial, a difference of large numbers.
 # Where the slopes of a loss are as small as the mean, the steps are lost.
@@ -99,11 +104,7 @@ def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihoo
             f"likelihood={asked!r} is for classes: use TabularClassifier, or a likelihood of numbers such as "
             "'normal' or 'poisson'."
         )
-    if isinstance(asked, str):
-        kind: Any = LIKELIHOODS[asked]
-        likelihood: Likelihood = kind() if asked == "weibull" else kind(n_columns)
-    else:
-        likelihood = asked
+    likelihood = likelihood_named(asked, n_columns) if isinstance(asked, str) else asked
     if likelihood.n_columns != n_columns:
         raise InputError(
             f"{likelihood!r} does not fit y, which has {n_columns} column{'s' * (n_columns != 1)}: it takes "
@@ -121,6 +122,13 @@ def likelihood_of_numbers(asked: str | Likelihood, y: NDArray[Any]) -> Likelihoo
     if likelihood.link == "log":
         _require_size(likelihood, columns[:, : likelihood.n_locations])
     return likelihood
+
+
+def likelihood_named(name: str, n_columns: int) -> Likelihood:
+    """Return the likelihood of numbers of that name whose target has so many columns; some have a number."""
+    kind: Any = LIKELIHOODS[name]
+    made: Likelihood = kind(n_outputs=n_columns) if "n_outputs" in kind.__dataclass_fields__ else kind()
+    return made
 
 
 def _require_size(likelihood: Likelihood, y: NDArray[np.float64]) -> None:

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from chainrule.errors import InputError
-from chainrule.estimators.choice import factors_of_classes
+from chainrule.estimators.choice import FOR_CLASSES, factors_of_classes, likelihood_named
 from chainrule.estimators.mlp_base import MultilayerPerceptron, is_stochastic
 from chainrule.estimators.mlp_predictive import PredictiveClasses, PredictiveNumbers
 from chainrule.estimators.moved import Moved
@@ -19,23 +19,6 @@ from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihoo
 from chainrule.optimization import Schedule
 
 Array = NDArray[np.floating[Any]]
-
-# The likelihoods of classes are those that are made with a number of classes, and that of 0 and 1.
-FOR_CLASSES = {
-    name
-    for name, kind in LIKELIHOODS.items()
-    if kind is Bernoulli or "n_classes" in kind.__dataclass_fields__  # type: ignore[attr-defined]  # they are dataclasses
-}
-
-
-def likelihood_named(name: str, n_columns: int) -> Likelihood:
-    """Return the likelihood of numbers of that name whose target has so many columns."""
-    kind: Any = LIKELIHOODS[name]
-    if "n_outputs" not in kind.__dataclass_fields__:
-        return kind()
-    columns_an_output = kind(n_outputs=1).n_columns
-    made: Likelihood = kind(n_outputs=max(1, n_columns // columns_an_output))
-    return made
 
 
 def suits(likelihood: Likelihood, target: Classes) -> bool:
