@@ -15,7 +15,7 @@ from chainrule.estimators.mlp_base import MultilayerPerceptron, is_stochastic
 from chainrule.estimators.mlp_predictive import PredictiveClasses, PredictiveNumbers
 from chainrule.estimators.moved import Moved
 from chainrule.estimators.targets import Classes
-from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood, Normal, Ordinal
+from chainrule.likelihoods import LIKELIHOODS, Bernoulli, Likelihood, Normal, Ordinal
 from chainrule.optimization import Schedule
 
 Array = NDArray[np.floating[Any]]
@@ -186,13 +186,6 @@ class MLPClassifier(PredictiveClasses, ClassifierMixin, MultilayerPerceptron):  
     ) -> None:
         self._keep(locals())
 
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """The classes, sorted."""
-        if "target_" not in vars(self):  # hasattr() relies on this error
-            raise AttributeError("MLPClassifier has no classes_ before fit.")
-        return self.target_.labels
-
     def _check_restored(self) -> None:
         super()._check_restored()
         self._require_restored("target_", Classes, self._is_of)
@@ -309,32 +302,6 @@ class MLPClassifier(PredictiveClasses, ClassifierMixin, MultilayerPerceptron):  
             raise InputError("classes must be passed on the first call to partial_fit.")
         moved = Moved.read(offset, exposure)
         return self._fit(X, y, sample_weight, moved, incremental=True, classes=classes)
-
-    def predict(
-        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
-    ) -> NDArray[Any]:
-        """Return the likeliest class of each row (n_rows,), or the labels (n_rows, n_labels) of 0 and 1."""
-        probabilities = self.predict_proba(X, offset=offset, exposure=exposure)
-        return self.target_.decode(probabilities)
-
-    def predict_proba(
-        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
-    ) -> Array:
-        """Return the probability of each class, in the order of ``classes_``: (n_rows, n_classes)."""
-        logits = self._checked_logits(X, offset, exposure)
-        if len(self.classes_) == 1 and not self.target_.multilabel:
-            return np.ones_like(logits)  # the only class there is
-        return self.target_.probabilities(self._mean(logits))
-
-    def predict_log_proba(
-        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
-    ) -> Array:
-        """Return the logarithms of the probabilities, from the logits: exact where these have run to 0."""
-        likelihood = self.network_.likelihood if "network_" in vars(self) else None
-        if not isinstance(likelihood, Bernoulli | Categorical) or len(self.classes_) == 1:
-            with np.errstate(divide="ignore"):  # log 0 = −inf
-                return np.log(self.predict_proba(X, offset=offset, exposure=exposure))
-        return self.target_.log_probabilities(likelihood, self._checked_logits(X, offset, exposure))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -469,14 +436,3 @@ class MLPRegressor(PredictiveNumbers, RegressorMixin, MultilayerPerceptron):  # 
         self
         """
         return self._fit(X, y, sample_weight, Moved.read(offset, exposure), incremental=True)
-
-    def predict(
-        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
-    ) -> Array:
-        """Return ŷ = E[y given x] of each row: (n_rows,), or (n_rows, n_outputs) for several outputs.
-
-        ``offset`` and ``exposure`` are as in `fit`; without an exposure it is the mean for an exposure of 1.
-        """
-        logits = self._checked_logits(X, offset, exposure)
-        mean = self._mean(logits)
-        return mean[:, 0] if mean.shape[1] == 1 else mean

@@ -1,4 +1,4 @@
-"""What MLPClassifier and MLPRegressor say beside one number: distributions, their likelihood, intervals."""
+"""What MLPClassifier and MLPRegressor predict: classes, numbers, distributions, intervals, scores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +20,7 @@ from chainrule.estimators.predictive import (
     unit_variance,
 )
 from chainrule.estimators.targets import Classes
+from chainrule.likelihoods import Bernoulli, Categorical
 from chainrule.likelihoods.distributions import ClassDistribution, Distribution
 from chainrule.network import checked_weight
 from chainrule.training.batches import Data
@@ -33,7 +34,7 @@ class Predictive(NetworkEstimator):
     # what the estimator has itself
     _checked_logits: Callable[[ArrayLike, ArrayLike | None, ArrayLike | None], Array]
     _encode: Callable[[NDArray[Any]], NDArray[Any]]
-    predict: Callable[..., NDArray[Any]]
+    _mean: Callable[[Array], Array]
 
     def predict_distribution(
         self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
@@ -102,10 +103,82 @@ class PredictiveClasses(Predictive):
 
     target_: Classes
 
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes, sorted."""
+        if "target_" not in vars(self):  # hasattr() relies on this error
+            raise AttributeError("MLPClassifier has no classes_ before fit.")
+        return self.target_.labels
+
     def _distribution(self, logits: Array) -> Distribution:
         if len(self.target_.labels) == 1 and not self.target_.multilabel:
             return ClassDistribution(np.ones((len(logits), 1)))  # the only class there is
         return super()._distribution(logits)
+
+    def predict(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Return the likeliest class of each row, or its labels.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n_rows, n_features)
+            As in `fit`.
+        offset, exposure : array_like, (n_rows,), optional
+            As in `fit`.
+
+        Returns
+        -------
+        (n_rows,), or (n_rows, n_labels) of 0 and 1
+            In the dtype of ``classes_``.
+        """
+        probabilities = self.predict_proba(X, offset=offset, exposure=exposure)
+        return self.target_.decode(probabilities)
+
+    def predict_proba(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n_rows, n_features)
+            As in `fit`.
+        offset, exposure : array_like, (n_rows,), optional
+            As in `fit`.
+
+        Returns
+        -------
+        (n_rows, n_classes) or (n_rows, n_labels)
+            In the order of ``classes_``, and in the dtype of ``theta_``.
+        """
+        logits = self._checked_logits(X, offset, exposure)
+        if len(self.classes_) == 1 and not self.target_.multilabel:
+            return np.ones_like(logits)  # the only class there is
+        return self.target_.probabilities(self._mean(logits))
+
+    def predict_log_proba(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
+        """Return the logarithms of the probabilities, from the logits: exact where these have run to 0.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n_rows, n_features)
+            As in `fit`.
+        offset, exposure : array_like, (n_rows,), optional
+            As in `fit`.
+
+        Returns
+        -------
+        (n_rows, n_classes) or (n_rows, n_labels)
+            In the order of ``classes_``.
+        """
+        likelihood = self.network_.likelihood if "network_" in vars(self) else None
+        if not isinstance(likelihood, Bernoulli | Categorical) or len(self.classes_) == 1:
+            with np.errstate(divide="ignore"):  # log 0 = −inf
+                return np.log(self.predict_proba(X, offset=offset, exposure=exposure))
+        return self.target_.log_probabilities(likelihood, self._checked_logits(X, offset, exposure))
 
     def score(
         self,
@@ -212,6 +285,27 @@ class PredictiveNumbers(Predictive):
         logits = self._checked_logits(X, offset, exposure).astype(np.float64)
         return kept_interval(self.network_.likelihood, self._distribution, logits, self.kept_aside_, coverage)
 
+    def predict(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, exposure: ArrayLike | None = None
+    ) -> Array:
+        """Return ŷ = E[y given x] of each row; without an exposure for an exposure of 1.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n_rows, n_features)
+            As in `fit`.
+        offset, exposure : array_like, (n_rows,), optional
+            As in `fit`.
+
+        Returns
+        -------
+        (n_rows,), or (n_rows, n_outputs) for several outputs
+            In the dtype of ``theta_``.
+        """
+        logits = self._checked_logits(X, offset, exposure)
+        mean = self._mean(logits)
+        return mean[:, 0] if mean.shape[1] == 1 else mean
+
     def score(
         self,
         X: ArrayLike,
@@ -238,7 +332,7 @@ class PredictiveNumbers(Predictive):
             return float(r2_score(y, predicted, sample_weight=sample_weight))
         target = self.network_.likelihood.prepare(y, len(predicted)).astype(np.float64)
         weight = checked_weight(sample_weight, len(target), np.dtype(np.float64))
-        return concordance(target[:, 0], target[:, 1], predicted, weight)
+        return concordance(target[:, 0], target[:, 1], predicted.astype(np.float64), weight)
 
     def _check_restored(self) -> None:
         super()._check_restored()
