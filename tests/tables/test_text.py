@@ -127,6 +127,42 @@ def test_what_is_no_number_is_none(written):
     assert numbers_in(["1", written]) is None
 
 
+MARKED = {
+    "a comma": lambda x: f"{x:.2f}".replace(".", ","),
+    "percent": lambda x: f"{x:.2f} %",
+    "money": lambda x: f"${x:.2f}",
+    "thousands": lambda x: f"{1e4 * x:,.0f}",
+}
+
+
+@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("repeats", [1, 5])
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_note_says_what_kept_numbers_from_being_read(name, repeats, missing):
+    cells = [MARKED[name](k + 0.25) for k in range(N)] * repeats + [None] * missing
+    table = pd.DataFrame({"x": cells, "z": np.arange(len(cells))})
+    encoder = TableEncoder().fit(table)
+    assert encoder.columns[0].note.endswith(f"not read as numbers because of {cells[0]!r}")
+    again = TableEncoder.from_description(*encoder.describe())
+    assert again.columns == encoder.columns
+    meant = TableEncoder(["x"]).fit(table) if repeats > 1 else None
+    assert meant is None or "numbers" not in meant.columns[0].note
+
+
+def test_one_word_among_numbers_is_named():
+    cells = [str(k + 0.5) for k in range(N)]
+    cells[7] = "about 8"
+    note = TableEncoder().fit(pd.DataFrame({"x": cells, "z": range(N)})).columns[0].note
+    assert note == "every value is different; not read as numbers because of 'about 8'"
+
+
+@pytest.mark.parametrize("write", ["word {}", "{:04}", "{0}.{0}.{0}", "1{:02}-555", "2020/01/{:02}"])
+def test_what_was_not_meant_as_numbers_has_no_such_note(write):
+    cells = [write.format(k) for k in range(N)] * 2
+    note = TableEncoder().fit(pd.DataFrame({"x": cells, "z": range(2 * N)})).columns[0].note
+    assert "numbers" not in note
+
+
 # ── Times, durations and others ──
 
 CLOCK = [datetime.time(k % 24, k, 30) for k in range(N)]

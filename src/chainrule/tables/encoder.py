@@ -72,10 +72,10 @@ class TableEncoder:
     column with more than 64 categories up to 256 have an input, and those beyond share the inputs of a code.
     Dates give a trend and their place in year, week and day. Where values were missing at fit, an input
     says so. Numbers that are written as text are numbers, unless they come back like categories; dates in
-    text (ISO 8601) are dates; durations and times of day are their seconds. A column that says nothing
-    (constant, all missing, or text that is different in every row) is
-    dropped. With the target at hand, numbers that are codes are told from quantities, and their frequent
-    values have an input each. The result is finite whatever the table holds.
+    text (ISO 8601) are dates; "1,5", "5%" and "$3" stay text, and a note says so. Durations and times of day
+    are their seconds. A column that says nothing (constant, all missing, or text that is different in every
+    row) is dropped. With the target at hand, numbers that are codes are told from quantities, and their
+    frequent values have an input each. The result is finite whatever the table holds.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import InputError
 from chainrule.tables.schema import PLURAL, Content, Kind, Values
+from chainrule.tables.text import no_number_among
 
 Array = NDArray[np.floating[Any]]
 
@@ -212,6 +213,8 @@ class Category:
         Whether missing values have an input.
     coded : tuple, default ()
         The rare ones that have a code, by their rank.
+    no_number : str or None, default None
+        Of text that is mostly numbers, the first cell that is none: so people learn what kept it text.
     """
 
     content: Content
@@ -219,17 +222,21 @@ class Category:
     n_rare: int
     missing: bool
     coded: tuple[str | bool | int | float, ...] = ()
+    no_number: str | None = None
 
     @classmethod
     def fit(cls, values: Values, most: int = MOST_CATEGORIES) -> "Category | Dropped":
         """Return what the column's categories say; at most so many get an input of their own."""
         counts = Counter(values.cells)
         missing = counts.pop(None, 0) > 0
+        is_text = values.content == "text" and not values.categorical
+        no_number = no_number_among(list(counts)) if is_text else None
         if len(counts) == 1 and not missing:
             return Dropped("constant")
         if values.content != "boolean" and len(counts) == counts.total():
             # identifiers or free text: at most whether there is one says something
-            return cls(values.content, (), 0, missing) if missing else Dropped("every value is different")
+            it = cls(values.content, (), 0, missing, no_number=no_number)
+            return it if missing else Dropped(f"every value is different{it._hint}")
         ranked = sorted(counts, key=lambda category: (-counts[category], category))
         if len(ranked) > 2:  # of two none needs to share
             ranked = [category for category in ranked if counts[category] >= ROWS_PER_CATEGORY]
@@ -237,7 +244,8 @@ class Category:
         own = plain[:most]
         coded = plain[most : sum(count >= ROWS_PER_CODE for count in counts.values())][:MOST_CODED]
         # one alone is told from the others by its input for rare ones
-        return cls(values.content, own, len(counts) - len(own), missing, coded if len(coded) > 1 else ())
+        coded = coded if len(coded) > 1 else ()
+        return cls(values.content, own, len(counts) - len(own), missing, coded, no_number)
 
     @property
     def kind(self) -> Kind:
@@ -248,10 +256,16 @@ class Category:
     def note(self) -> str:
         """What else there is to know about the column."""
         if not self.categories:
-            return "every value is different, but it says something whether one is missing"
-        if self.coded:
-            return f"{self.n_rare} rare categories share an input, and {len(self.coded)} of them have codes"
-        return f"{self.n_rare} rare categories share an input" if self.n_rare > 1 else ""
+            return f"every value is different, but it says something whether one is missing{self._hint}"
+        if self.n_rare < 2:
+            return self._hint.removeprefix("; ")
+        coded = f", and {len(self.coded)} of them have codes" if self.coded else ""
+        return f"{self.n_rare} rare categories share an input{coded}{self._hint}"
+
+    @property
+    def _hint(self) -> str:
+        """What kept text from being numbers where it was probably meant so, for the end of a note."""
+        return f"; not read as numbers because of {self.no_number!r}" if self.no_number is not None else ""
 
     @property
     def _n_digits(self) -> int:

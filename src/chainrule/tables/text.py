@@ -11,6 +11,10 @@ NUMBER = re.compile(
     r"\s*[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*|\s*[-+]?(inf|infinity)\s*",
     re.IGNORECASE,
 )
+# How people write numbers that are not read: with marks for money, percent, thousands or a decimal comma.
+MARKED_NUMBER = re.compile(r"\s*[-+(]?\s*[$€£¥]?\s*\d+([,.' ]\d{3})*([,.]\d+)?\s*[%$€£¥]?\s*\)?\s*")
+MARK = re.compile(r"[,'%$€£¥()]")
+MOSTLY = 0.9  # from this share of numbers on, text was probably meant as numbers
 MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "nan", "nat", "null", "none"})
 # ISO 8601: a day, or a day and a time; Z is for UTC.
 DATE = re.compile(r"\s*(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z?))?\s*")
@@ -38,6 +42,23 @@ def numbers_in(cells: Sequence[str | None]) -> NDArray[np.float64] | None:
             return None
         numbers[row] = float(cell)
     return numbers
+
+
+def no_number_among(cells: Sequence[str]) -> str | None:
+    """Return the first cell that keeps text from being read as numbers where most are numbers; else None.
+
+    Numbers with marks, such as "1,5", "5%" or "$3", are not read: what a mark means is not certain.
+
+    Examples
+    --------
+    >>> from chainrule.tables.text import no_number_among
+    >>> no_number_among(["1,5", "2", "0,25"]), no_number_among(["red", "2"]), no_number_among(["1", "2"])
+    ('1,5', None, None)
+    """
+    words = [cell for cell in cells if not NUMBER.fullmatch(cell)]
+    marked = sum(bool(MARK.search(cell) and MARKED_NUMBER.fullmatch(cell)) for cell in words)
+    mostly = len(cells) - len(words) + marked >= MOSTLY * len(cells)
+    return words[0] if words and mostly else None
 
 
 def dates_in(cells: Sequence[str | None]) -> tuple[NDArray[np.datetime64], str | None] | None:
