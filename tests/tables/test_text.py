@@ -77,7 +77,7 @@ def test_missing_dates_in_text_are_missing():
     "written",
     [
         "2020-02-30", "2020-13-01", "2020-1-1", "01.02.2020", "2020/01/01", "20200101", "2020-01", "today",
-        "2020-01-01T25:00", "2020-01-01T00:00+02:00", "2020-01-01 12", "１-01-01",
+        "2020-01-01T25:00", "2020-01-01T00:00+25:00", "2020-01-01T00:00+2", "2020-01-01 12", "１-01-01",
     ],
 )  # fmt: skip
 def test_what_is_no_date_stays_text(written):
@@ -85,8 +85,35 @@ def test_what_is_no_date_stays_text(written):
     assert encoded([written, "2020-01-01"] * (N // 2))[0].columns[1].kind == "category"
 
 
-def test_dates_of_two_clocks_stay_text():
-    assert dates_in(["2020-01-01T00:00", "2020-01-01T00:00Z"]) is None
+@pytest.mark.parametrize("zone", ["Z", "+02:00", "-0330"])
+def test_dates_with_and_without_a_clock_stay_text(zone):
+    assert dates_in(["2020-01-01T00:00", f"2020-01-01T00:00{zone}"]) is None
+
+
+ZONES = st.integers(-14 * 60, 14 * 60).map(lambda m: datetime.timezone(datetime.timedelta(minutes=m)))
+
+
+@given(
+    st.lists(
+        st.datetimes(datetime.datetime(2, 1, 1), datetime.datetime(9998, 1, 1), timezones=ZONES), min_size=1
+    ),
+    st.booleans(),
+)
+def test_every_time_of_a_clock_is_a_time_of_utc(times, with_colon):
+    written = [time.isoformat() for time in times]
+    if not with_colon:
+        written = [text[:-3] + text[-2:] for text in written]
+    found, zone = dates_in(written)
+    assert zone == "UTC"
+    utc = [time.astimezone(datetime.UTC).replace(tzinfo=None) for time in times]
+    np.testing.assert_array_equal(found, np.array(utc, dtype="datetime64[us]"))
+
+
+def test_times_of_summer_and_winter_are_those_of_one_column():
+    times = pd.to_datetime(TIMES).tz_localize("Europe/Berlin", ambiguous=True, nonexistent="shift_forward")
+    written = [time.isoformat() for time in times]
+    assert {text[-6:] for text in written} <= {"+01:00", "+02:00"}
+    np.testing.assert_array_equal(encoded(written)[1], encoded(times.tz_convert("UTC"))[1])
 
 
 def test_dates_that_are_meant_as_categories_are_categories():

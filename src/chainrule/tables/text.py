@@ -16,8 +16,10 @@ MARKED_NUMBER = re.compile(r"\s*[-+(]?\s*[$€£¥]?\s*\d+([,.' ]\d{3})*([,.]\d+
 MARK = re.compile(r"[,'%$€£¥()]")
 MOSTLY = 0.9  # from this share of numbers on, text was probably meant as numbers
 MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "nan", "nat", "null", "none"})
-# ISO 8601: a day, or a day and a time; Z is for UTC.
-DATE = re.compile(r"\s*(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z?))?\s*")
+# ISO 8601: a day, or a day and a time; Z is for UTC, +02:00 for a clock that is two hours ahead of it.
+DATE = re.compile(
+    r"\s*(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[-+][01]\d:?[0-5]\d)?)?\s*"
+)
 
 
 def is_missing(cell: str | None) -> bool:
@@ -64,6 +66,9 @@ def no_number_among(cells: Sequence[str]) -> str | None:
 def dates_in(cells: Sequence[str | None]) -> tuple[NDArray[np.datetime64], str | None] | None:
     """Return the dates, NaT for what is missing, and their time zone; None where a cell is no date.
 
+    Times that say how far their clock is from UTC are given as times of UTC: in summer and in winter it is
+    another distance, and a column has one time zone.
+
     Examples
     --------
     >>> from chainrule.tables.text import dates_in
@@ -72,7 +77,7 @@ def dates_in(cells: Sequence[str | None]) -> tuple[NDArray[np.datetime64], str |
     >>> dates_in(["2024-02-30"]) is None
     True
     """
-    written, zones = ["NaT"] * len(cells), set()
+    written, ahead, in_zone = ["NaT"] * len(cells), np.zeros(len(cells), dtype="timedelta64[m]"), set()
     for row, cell in enumerate(cells):
         if cell is None or is_missing(cell):
             continue
@@ -81,11 +86,14 @@ def dates_in(cells: Sequence[str | None]) -> tuple[NDArray[np.datetime64], str |
             return None
         day, clock, zone = found.groups()
         written[row] = day if clock is None else f"{day}T{clock}"
-        zones.add(zone or "")
-    if len(zones) > 1:  # times of two clocks
+        in_zone.add(zone is not None)
+        if zone is not None and zone != "Z":
+            minutes = 60 * int(zone[1:3]) + int(zone[-2:])
+            ahead[row] = -minutes if zone[0] == "-" else minutes
+    if len(in_zone) > 1:  # times of which some say nothing about their clock
         return None
     try:
-        dates = np.array(written, dtype="datetime64[us]")
+        dates = np.array(written, dtype="datetime64[us]") - ahead
     except ValueError:  # the 30th of February
         return None
-    return dates, "UTC" if zones == {"Z"} else None
+    return dates, "UTC" if in_zone == {True} else None
