@@ -225,7 +225,7 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
         Raises
         ------
         ValueError
-            When a parameter or the data cannot be used.
+            When a parameter or the data cannot be used; the model is then what it was.
         DivergenceError
             When the loss stops being finite. There is then no θ, as before the first fit.
         """
