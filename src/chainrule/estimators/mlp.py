@@ -357,7 +357,7 @@ class MLPRegressor(PredictiveNumbers, RegressorMixin, MultilayerPerceptron):  # 
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: str | Likelihood = "squared_error",
         hidden_layer_sizes: Any = (100,),
         activation: str | list[str] = "relu",
         *,
