@@ -386,6 +386,19 @@ def test_what_does_not_fit_the_target_is_told_before_the_table_is_read(name, mon
         kind(**settings).fit(X, Y > 0 if kind is classifier else Y, **beside)
 
 
+@pytest.mark.parametrize("make", [list, pd.Series, pl.Series, pa.array])
+@pytest.mark.parametrize("kind", [regressor, classifier])
+def test_a_score_takes_every_kind_of_target_and_needs_one_for_each_row(kind, make):
+    y = np.where(Y > 0, "much", "little").tolist() if kind is classifier else Y.tolist()
+    model = kind(epochs=1).fit(X, y)
+    assert model.score(X, make(y)) == model.score(X, np.array(y))
+    for ask in (model.score, model.nll):
+        with pytest.raises(InputError, match=r"X has 240 rows and y has 239: .* Each row needs its target"):
+            ask(X, make(y[:-1]))
+        with pytest.raises(InputError, match="y has 1 row that is missing"):
+            ask(X, make([None, *y[1:]]))
+
+
 # ── What has no likelihood ──
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from chainrule.errors import InputError
+from chainrule.errors import InputError, require_as_many
 from chainrule.estimators.calibration import checked_coverage, threshold
 from chainrule.likelihoods import Likelihood, Normal, Tweedie, Weibull
 from chainrule.likelihoods.compound import TweedieDistribution
@@ -232,8 +232,7 @@ def kept_interval(
 
 def mean_nll(likelihood: Likelihood, distribution: Distribution, y: Wide, sample_weight: Any) -> float:
     """Return the weighted mean over rows of −log p(y); y is (n_rows, n_columns)."""
-    if len(y) != distribution.shape[0]:
-        raise InputError(f"X has {distribution.shape[0]} rows and y has {len(y)}.")
+    require_as_many(distribution.shape[0], y)
     losses = row_nll(distribution, y, censored=is_censored(likelihood))
     weight = checked_weight(sample_weight, len(y), np.dtype(np.float64))
     return float(np.average(losses, weights=weight))

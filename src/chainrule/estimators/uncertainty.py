@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score, r2_score
 
+from chainrule.errors import require_as_many
 from chainrule.estimators.calibration import Error, fitted_temperature
 from chainrule.estimators.ensemble import EnsembleEstimator
 from chainrule.estimators.predictive import (
@@ -172,7 +173,9 @@ class PredictiveClasses(Predictive):
         X, y, sample_weight, offset, exposure
             As in `fit`.
         """
-        return float(accuracy_score(y, self.predict(X, offset, exposure), sample_weight=sample_weight))
+        predicted, (values, _) = self.predict(X, offset, exposure), read_target(y)
+        require_as_many(len(predicted), values)
+        return float(accuracy_score(values, predicted, sample_weight=sample_weight))
 
 
 class PredictiveNumbers(Predictive):
@@ -321,6 +324,7 @@ class PredictiveNumbers(Predictive):
         """
         predicted = self.predict(X, offset, exposure)
         target = self._numbers(y)
+        require_as_many(len(predicted), target)
         weight = checked_weight(sample_weight, len(target), np.dtype(np.float64))
         if is_censored(self.network_.likelihood):
             return concordance(target[:, 0], target[:, 1], predicted, weight)
