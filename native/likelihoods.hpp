@@ -244,10 +244,9 @@ CHAINRULE_INLINE LossAndSlopes<T> of_one_output(const TopLayer& top, Vec<T> s, V
 
 // Logits, log-scales and y (n_outputs, stride): the loss of rows [0, n_rows), and the slopes in the place of
 // the logits and log-scales.
-template <class T, Likelihood likelihood>
+template <class T, Likelihood likelihood, bool free>
 void independent_outputs(const TopLayer& top, T* s, const T* y, T* loss, std::int64_t n_rows,
                          std::int64_t stride, std::int64_t n_slopes) {
-    const bool free = top.free_scale;
     const std::int64_t n_outputs = free ? n_slopes / 2 : n_slopes;
     const Vec<T> given = broadcast<T>(static_cast<T>(top.number(0))), zero{};
     for (std::int64_t i = 0; i < n_rows; i += LANES<T>) {
@@ -412,7 +411,10 @@ void loss_and_slope(const TopLayer& likelihood, T* s, const T* y, T* loss, std::
     using L = Likelihood;
     const std::int64_t n_slopes = n_logits + n_scales;
     const auto independent = [&]<L name>() {
-        independent_outputs<T, name>(likelihood, s, y, loss, n_rows, stride, n_slopes);
+        if (likelihood.free_scale)
+            independent_outputs<T, name, true>(likelihood, s, y, loss, n_rows, stride, n_slopes);
+        else  // what follows from the scale is then computed once
+            independent_outputs<T, name, false>(likelihood, s, y, loss, n_rows, stride, n_slopes);
     };
     switch (likelihood.name) {
         case L::normal: return independent.template operator()<L::normal>();

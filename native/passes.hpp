@@ -77,10 +77,12 @@ public:
         const bool narrow = group.layer == plan_.top() && group.layer > 0 && layer.units <= NARROW;
         for (std::int64_t u = 0; u < group.n_units && !narrow; u += LANES<T>)
             for (std::int64_t k = 0; k < d; k += LANES<T>)
-                pack_transposed(w + u * d + k, d, std::min<std::int64_t>(LANES<T>, group.n_units - u),
+                transpose_to<T>([&](std::int64_t i) { return w + (u + i) * d + k; },
+                                std::min<std::int64_t>(LANES<T>, group.n_units - u),
                                 std::min<std::int64_t>(LANES<T>, d - k),
                                 space_.weights_forward[group.layer] + panel_row<T>(d, k, group.unit + u) +
-                                    (group.unit + u) % PANEL<T>);
+                                    (group.unit + u) % PANEL<T>,
+                                PANEL<T>);
         if (layer.bias)
             std::copy_n(theta + layer.bias_start() + group.unit, group.n_units,
                         space_.biases[group.layer] + group.unit);
@@ -147,40 +149,36 @@ public:
                            n_scales = plan_.n_scales(), n_columns = plan_.n_columns;
         T *const s = scratch, *const scales = s + n_logits * stride, *const y = scales + n_scales * stride,
                  *const losses = y + n_columns * stride;
-        std::fill(s, losses, T(0));
+        T* const logits = space_.deltas[plan_.top()];
+        by_columns(
+            [&](std::int64_t i, std::int64_t c) {
+                return logits + panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>;
+            },
+            n, n_logits, s, stride);
+        by_columns(
+            [&](std::int64_t i, std::int64_t c) { return rows.y + rows.at(block.first + i) * n_columns + c; },
+            n, n_columns, y, stride);
         for (std::int64_t k = 0; k < n_scales; ++k)
             std::fill_n(scales + k * stride, stride, space_.biases.back()[k]);
-        T* const logits = space_.deltas[plan_.top()];
-        for (std::int64_t c = 0; c < n_logits; ++c) {
-            const T* const column = logits + panel_row<T>(space_.n_rows, row, c) + c % PANEL<T>;
-            for (std::int64_t i = 0; i < n; ++i) s[c * stride + i] = column[i * PANEL<T>];
-            for (std::int64_t i = 0; rows.offset != nullptr && i < n; ++i)
+        for (std::int64_t i = 0; rows.offset != nullptr && i < n; ++i)
+            for (std::int64_t c = 0; c < n_logits; ++c)
                 s[c * stride + i] += rows.offset[rows.at(block.first + i) * n_logits + c];
-        }
-        for (std::int64_t i = 0; i < n; ++i) {
-            const T* const target = rows.y + rows.at(block.first + i) * n_columns;
-            for (std::int64_t c = 0; c < n_columns; ++c) y[c * stride + i] = target[c];
-        }
         loss_and_slope<T>(plan_.likelihood, s, y, losses, n, stride, n_logits, n_scales);
         // what each row counts, in the place of its target
         T* const shares = y;
+        const double equal_share = 1 / total_weight;
         for (std::int64_t i = 0; i < n; ++i) {
-            const double weight =
-                rows.weight == nullptr ? 1 : static_cast<double>(rows.weight[rows.at(block.first + i)]);
-            const double share = weight / total_weight;
+            const double share =
+                rows.weight == nullptr
+                    ? equal_share
+                    : static_cast<double>(rows.weight[rows.at(block.first + i)]) / total_weight;
             // a row of weight 0 counts for nothing, though its loss be infinite
             space_.row_losses[static_cast<std::size_t>(row + i)] =
-                weight == 0 ? 0 : share * static_cast<double>(losses[i]);
-            shares[i] = weight == 0 ? T(0) : static_cast<T>(share);
+                share == 0 ? 0 : share * static_cast<double>(losses[i]);
+            shares[i] = static_cast<T>(share);
         }
-        const auto put = [&](const T* slopes, T* delta, std::int64_t c) {
-            T* const column = delta + panel_row<T>(space_.n_rows, row, c) + c % PANEL<T>;
-            for (std::int64_t i = 0; i < n; ++i)
-                column[i * PANEL<T>] = shares[i] == 0 ? T(0) : slopes[c * stride + i] * shares[i];
-        };
-        for (std::int64_t c = 0; c < n_logits; ++c) put(s, logits, c);
-        for (std::int64_t k = 0; space_.needs.backward && k < n_scales; ++k)
-            put(scales, space_.deltas.back(), k);
+        put_slopes(s, shares, stride, n, n_logits, logits, row);
+        if (space_.needs.backward) put_slopes(scales, shares, stride, n, n_scales, space_.deltas.back(), row);
     }
 
     // N9 and N10 for a block: from Δ_L down to Δ_1, and to ∂loss/∂X (n_rows of the call, n_inputs) where it
@@ -266,6 +264,34 @@ public:
     static constexpr std::int64_t SCALED = 64;
 
 private:
+    // The numbers of n rows, column after column, each filled up to whole vectors; `at(i, c)` says where
+    // those of row i from column c on are.
+    template <class At>
+    static void by_columns(const At& at, std::int64_t n, std::int64_t n_columns, T* to, std::int64_t stride) {
+        for (std::int64_t c = 0; c < n_columns; c += LANES<T>)
+            for (std::int64_t i = 0; i < n; i += LANES<T>)
+                transpose_to<T>([&](std::int64_t k) { return at(i + k, c); },
+                                std::min<std::int64_t>(LANES<T>, n - i),
+                                std::min<std::int64_t>(LANES<T>, n_columns - c), to + c * stride + i, stride);
+    }
+
+    // The slopes of n rows, column after column, each times its row's share, into panels from row `row` on.
+    void put_slopes(T* slopes, const T* shares, std::int64_t stride, std::int64_t n, std::int64_t n_columns,
+                    T* panels, std::int64_t row) const {
+        for (std::int64_t i = 0; i < n; i += LANES<T>) {
+            const Vec<T> share = load(shares + i);
+            for (std::int64_t c = 0; c < n_columns; ++c) {
+                T* const at = slopes + c * stride + i;
+                store(at, times<T>(share, load(at)));
+            }
+            for (std::int64_t c = 0; c < n_columns; c += LANES<T>)
+                transpose_to<T>([&](std::int64_t k) { return slopes + (c + k) * stride + i; },
+                                std::min<std::int64_t>(LANES<T>, n_columns - c),
+                                std::min<std::int64_t>(LANES<T>, n - i),
+                                panels + panel_row<T>(space_.n_rows, row + i, c) + c % PANEL<T>, PANEL<T>);
+        }
+    }
+
     // N11 and N12 for a group over a block: the rows of ∂loss/∂w_l into `weights`, each filled up to a whole
     // panel, and ∂loss/∂b_l into `biases`.
     void sum_gradient(const Rows<T>& rows, const Block& block, const Group& group, bool more, T* weights,
@@ -317,30 +343,6 @@ private:
         for (std::int64_t u = 0; u < group.n_units; ++u)
             for (std::int64_t j = 0; j < d; ++j) to[u * d + j] = w[u * d + j] * scale_of(theta, j);
         return to;
-    }
-
-    // Write the transpose of n_units rows (d apart) of n_inputs weights as rows of a panel, filled up with
-    // zeros.
-    static void pack_transposed(const T* w, std::int64_t d, std::int64_t n_units, std::int64_t n_inputs,
-                                T* panel) {
-        constexpr std::int64_t n = LANES<T>;
-        Vec<T> square[n];
-        if (n_units == n && n_inputs == n) {
-#pragma GCC unroll 16
-            for (std::int64_t u = 0; u < n; ++u) square[u] = load(w + u * d);
-        } else {
-            T edge[n * n] = {};
-            for (std::int64_t u = 0; u < n_units; ++u) copy_few(w + u * d, n_inputs, edge + u * n);
-#pragma GCC unroll 16
-            for (std::int64_t u = 0; u < n; ++u) square[u] = load(edge + u * n);
-        }
-        transpose<T>(square);
-        if (n_inputs == n) {
-#pragma GCC unroll 16
-            for (std::int64_t k = 0; k < n; ++k) store(panel + k * PANEL<T>, square[k]);
-        } else {
-            for (std::int64_t k = 0; k < n_inputs; ++k) store(panel + k * PANEL<T>, square[k]);
-        }
     }
 
     void gather(const Rows<T>& rows, const Block& block, const Dropout& dropout) const {

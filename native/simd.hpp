@@ -104,4 +104,36 @@ template <class T> CHAINRULE_INLINE void transpose(Vec<T> (&rows)[LANES<T>]) {
     }
 }
 
+// Write the transpose of n_rows × n_columns numbers, at most LANES of each; `row(i)` says where row i begins.
+// The columns come to lie `stride` apart, each filled up with zeros to a whole vector.
+template <class T, class Row>
+CHAINRULE_INLINE void transpose_to(const Row& row, std::int64_t n_rows, std::int64_t n_columns, T* to,
+                                   std::int64_t stride) {
+    constexpr std::int64_t n = LANES<T>;
+    if (2 * n_rows <= n || 2 * n_columns <= n) {  // too few for a square
+        for (std::int64_t k = 0; k < n_columns; ++k) {
+            store(to + k * stride, Vec<T>{});
+            for (std::int64_t i = 0; i < n_rows; ++i) to[k * stride + i] = row(i)[k];
+        }
+        return;
+    }
+    Vec<T> square[n];
+    if (n_rows == n && n_columns == n) {
+#pragma GCC unroll 16
+        for (std::int64_t i = 0; i < n; ++i) square[i] = load(row(i));
+    } else {
+        T edge[n * n] = {};
+        for (std::int64_t i = 0; i < n_rows; ++i) copy_few(row(i), n_columns, edge + i * n);
+#pragma GCC unroll 16
+        for (std::int64_t i = 0; i < n; ++i) square[i] = load(edge + i * n);
+    }
+    transpose<T>(square);
+    if (n_columns == n) {
+#pragma GCC unroll 16
+        for (std::int64_t k = 0; k < n; ++k) store(to + k * stride, square[k]);
+    } else {
+        for (std::int64_t k = 0; k < n_columns; ++k) store(to + k * stride, square[k]);
+    }
+}
+
 }  // namespace chainrule
