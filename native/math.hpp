@@ -119,8 +119,7 @@ template <class T> CHAINRULE_INLINE Vec<T> log1p_nonnegative(Vec<T> t) {
 
 template <class T> CHAINRULE_INLINE Vec<T> tanh(Vec<T> x) {
     const Vec<T> m = expm1_nonpositive<T>(-2 * absolute<T>(x));  // e^{−2|x|} − 1
-    const Vec<T> t = -m / (m + 2);
-    return x < 0 ? -t : t;
+    return with_sign<T>(m / (-2 - m), x);
 }
 
 // sigmoid(s) and sigmoid(−s) = 1 − sigmoid(s), both with all their digits.

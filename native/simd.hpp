@@ -54,6 +54,12 @@ template <class T> CHAINRULE_INLINE Vec<T> absolute(Vec<T> v) {
     return bits<T, Unsigned<T>>(bits<Unsigned<T>, T>(v) & ~sign);
 }
 
+// A size ≥ 0 with the sign of another number.
+template <class T> CHAINRULE_INLINE Vec<T> with_sign(Vec<T> size, Vec<T> v) {
+    const Vec<Unsigned<T>> sign = broadcast<Unsigned<T>>(Unsigned<T>{1} << (8 * sizeof(T) - 1));
+    return bits<T, Unsigned<T>>(bits<Unsigned<T>, T>(size) | (bits<Unsigned<T>, T>(v) & sign));
+}
+
 template <class T> CHAINRULE_INLINE Vec<T> maximum(Vec<T> a, Vec<T> b) { return a > b ? a : b; }
 template <class T> CHAINRULE_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) { return a < b ? a : b; }
 

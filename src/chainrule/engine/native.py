@@ -44,8 +44,9 @@ from chainrule.optimization import SGD, Adam, Optimizer, Penalty
 # A thread more is started for each so many multiplications and additions of a call, and of each of its steps:
 # below it, starting threads (some 50 µs), or waiting for one another, takes longer than the work.
 FLOP_OF_A_CALL, FLOP_OF_A_STEP = 10_000_000, 300_000
-# Whether several threads pay for the steps of a fit is measured: this long with all, this long with one.
-PROBE_SECONDS = 0.002
+# Whether several threads pay for the steps of a fit is measured: this long with all, this long with one. The
+# first has the start of the threads in it, which must not decide, and is no loss where they pay.
+PROBE_SECONDS, PROBE_SECONDS_OF_ONE = 0.01, 0.002
 # The steps before, which do not count: in them the workspace is made and the caches are filled.
 WARM_UP_SECONDS = 0.0005
 # More threads than this win nothing on any machine, and 10⁶ of them end the process.
@@ -332,7 +333,8 @@ class NativeEngine:
             pace = descent.pace.get(n)
             if pace is None or now - pace.at > max(REMEMBERED_SECONDS, REMEMBERED_STEPS * pace.seconds):
                 guess = flop_per_parameter * self._n_parameters / 5e10  # seconds a step; the order will do
-                seconds = PROBE_SECONDS if descent.step > 0 else WARM_UP_SECONDS
+                probe = PROBE_SECONDS_OF_ONE if n == 1 else PROBE_SECONDS
+                seconds = probe if descent.step > 0 else WARM_UP_SECONDS
                 return n, min(n_steps, 1 + int(seconds / guess))
         return min((most, 1), key=lambda n: descent.pace[n].seconds), n_steps
 
