@@ -9,8 +9,9 @@
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
-#include "engine.hpp"
+#include "halves.hpp"
 #include "peak.hpp"
+#include "row_predictor.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -9,7 +9,8 @@
 #include <optional>
 #include <random>
 
-#include "engine.hpp"
+#include "halves.hpp"
+#include "row_predictor.hpp"
 
 namespace {
 
