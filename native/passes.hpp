@@ -168,10 +168,11 @@ public:
         T* const shares = y;
         const double equal_share = 1 / total_weight;
         for (std::int64_t i = 0; i < n; ++i) {
-            const double share =
-                rows.weight == nullptr
-                    ? equal_share
-                    : static_cast<double>(rows.weight[rows.at(block.first + i)]) / total_weight;
+            double share = equal_share;
+            if (rows.weight != nullptr) {
+                const auto weight = static_cast<double>(rows.weight[rows.at(block.first + i)]);
+                share = weight == 0 ? 0 : weight / total_weight;  // all of a batch may be 0
+            }
             // a row of weight 0 counts for nothing, though its loss be infinite
             space_.row_losses[static_cast<std::size_t>(row + i)] =
                 share == 0 ? 0 : share * static_cast<double>(losses[i]);
