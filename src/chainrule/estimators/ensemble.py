@@ -218,7 +218,6 @@ class EnsembleEstimator(NetworkEstimator):
                 weight_decay=recipe.weight_decay,
             ),
             "schedule": OneCycle(),
-            "clip_norm": recipe.clip_norm,
             "epochs": epochs,
             "patience": max(10, epochs // 3),
             "batch_size": batch_size_for(n_rows),

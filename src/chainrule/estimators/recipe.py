@@ -45,8 +45,6 @@ class Recipe:
         How slowly AdamW's second moment forgets: with few steps it must be quick.
     weight_decay : float, default 0.1
         AdamW's.
-    clip_norm : float, default 1.0
-        The largest norm of a gradient.
     label_smoothing : float, default 0.05
         That of classes, while training; what says when to stop is the log-loss of the classes as they are.
     validation_fraction : float, default 0.125
@@ -64,7 +62,6 @@ class Recipe:
     learning_rate: float = 4.5e-3
     beta_2: float = 0.95
     weight_decay: float = 0.1
-    clip_norm: float = 1.0
     label_smoothing: float = 0.05
     validation_fraction: float = 0.125
 
@@ -98,7 +95,7 @@ def _kinds(recipe: Recipe) -> Portfolio:
 # preset → the portfolio for few rows, and for many
 PORTFOLIOS: dict[Preset, tuple[Portfolio, Portfolio]] = {
     "fast": (_few(2, epochs=30), _many(1, epochs=20)),
-    "default": (_few(8, epochs=60), _many(2, epochs=40)),
+    "default": (_few(8, epochs=60), _many(2, epochs=36)),
     "best": (_few(16, epochs=60), _many(8, epochs=40)),
 }
 
