@@ -582,6 +582,7 @@ def test_a_regressor_is_not_for_classes():
     assert MLPRegressor(loss=Bernoulli(), max_iter=3, random_state=0).fit(X, shares).predict(X).max() < 1
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_ctrl_c_keeps_what_there_is(solver, early_stopping):
