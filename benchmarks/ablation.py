@@ -91,8 +91,8 @@ def keep_the_rate() -> None:
     patch.object(ensemble, "OneCycle", Constant).start()
 
 
-# The names in the results file → the variants. Those of "fast" are about single networks, those of "default"
-# about the ensemble.
+# The names in the results file → the variants. What a single network has is asked of "fast" and of "default",
+# which trains longer and averages more of them; what is about the ensemble mostly of "default".
 VARIANTS: Mapping[str, Variant] = {
     "fast_no_ramps": Variant("ramps: none in any member", "fast", only(1)),
     "fast_all_ramps": Variant("members without ramps: ramps in all", "fast", only(0)),
