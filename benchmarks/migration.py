@@ -9,7 +9,6 @@ last.
 import argparse
 import json
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from sklearn import datasets, neural_network
 from sklearn.exceptions import ConvergenceWarning
 
 import chainrule
-from measuring import ROOT, Effort, Summary, conditions, interleaved
+from measuring import ROOT, Effort, conditions, interleaved, timed
 from migration_report import replace_table, table
 from speed import FIRST_FIT, FIRST_FITS, script
 
@@ -179,14 +178,6 @@ CONFIGURATIONS = (
 PACKAGES = {"scikit-learn": neural_network, "chainrule": chainrule}
 
 
-def fitted(configuration: Configuration, rows: Rows, package: Any, **more: Any) -> tuple[float, Any]:
-    """Return the seconds of a fit, and the model."""
-    model = configuration.model(package, **more)
-    begin = time.perf_counter()
-    model.fit(*rows)
-    return time.perf_counter() - begin, model
-
-
 def measured(configuration: Configuration, effort: Effort, short: bool) -> dict[str, Any]:
     """Return the seconds of both, for the same work and until the usual rule stops."""
     rows = configuration.rows()
@@ -196,24 +187,21 @@ def measured(configuration: Configuration, effort: Effort, short: bool) -> dict[
     if configuration.settings.get("solver") == "lbfgs":
         work.pop("n_iter_no_change")
     until = {"max_iter": 3} if short else {}
-    ends: dict[str, list[float]] = {name: [] for name in PACKAGES}
+    losses: dict[str, float] = {}
 
-    def converge(name: str) -> Callable[[], float]:
-        def sample() -> float:
-            seconds, model = fitted(configuration, rows, PACKAGES[name], **until)
-            ends[name].append(float(model.loss_))
-            return seconds
+    def fit(name: str, **more: Any) -> Callable[[], object]:
+        model = configuration.model(PACKAGES[name], **more)  # which begins afresh at each fit
 
-        return sample
+        def once() -> None:
+            losses[name] = float(model.fit(*rows).loss_)
 
-    def repeat(name: str) -> Callable[[], float]:
-        return lambda: fitted(configuration, rows, PACKAGES[name], **work)[0]
+        return once
 
-    results: dict[str, dict[str, Summary]] = {
-        "same work": interleaved({name: repeat(name) for name in PACKAGES}, effort),
-        "same loss": interleaved({name: converge(name) for name in PACKAGES}, effort),
+    turn = 0.0 if short else effort.seconds
+    results = {
+        kind: interleaved({name: timed(fit(name, **settings), turn) for name in PACKAGES}, effort)
+        for kind, settings in (("same work", work), ("same loss", until))
     }
-    losses = {name: values[-1] for name, values in ends.items()}
     theirs, ours = losses["scikit-learn"], losses["chainrule"]
     solver = configuration.settings.get("solver")
     allowed = 0.05 if solver == "lbfgs" else AGREEMENT[str(rows[0].dtype)]

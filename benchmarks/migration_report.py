@@ -63,7 +63,8 @@ def about(conditions: Results) -> str:
     named = ", ".join(f"{name} {versions[name]}" for name in ("chainrule", "scikit-learn", "numpy", "python"))
     return (
         f"Measured on {conditions['date']}: {machine['processor']}, {machine['cores']} cores "
-        f"({machine['instruction set']}); {named}. Times are medians of {conditions['repeats']} turns."
+        f"({machine['instruction set']}); {named}. Times are those of a fit, medians of "
+        f"{conditions['repeats']} turns of at least {conditions['seconds a turn']} s."
     )
 
 

@@ -1,5 +1,6 @@
 """The members of an ensemble: each is trained on its own rows, in a thread of its own."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.native import usable_threads
+from chainrule.errors import InputError
 from chainrule.estimators.greedy import greedy_counts
 from chainrule.estimators.interrupts import ctrl_c_sets
 from chainrule.estimators.rows import Part, initial_parameters
@@ -22,6 +24,7 @@ from chainrule.network import Network
 from chainrule.optimization import LBFGS
 from chainrule.training import Callback, EpochReport, GradientNorms, History, Metric, Training, train
 from chainrule.training.batches import Data, Rows
+from chainrule.training.metrics import METRICS
 
 Array = NDArray[np.floating[Any]]
 
@@ -153,13 +156,40 @@ class Plan:
         ----------
         begin : float, optional
             From when on the time limit counts, as ``time.monotonic()`` has it; None for from now.
+
+        Raises
+        ------
+        InputError
+            Where the metric has no value on the rows that a member holds out.
         """
+        self._check_metric()
         begin = time.monotonic() if begin is None else begin
         n_threads = usable_threads(self.settings.n_threads)
         n_workers = min(len(self.jobs), n_threads)
         if n_workers == 1:
             return self._one_by_one(begin, n_threads)
         return self._side_by_side(begin, n_workers, n_threads // n_workers)
+
+    def _check_metric(self) -> None:
+        """Raise where the metric has no value on rows held out; of a person's own one nothing is known."""
+        metric, network = self.metric, self.kinds[0].network
+        if metric is None or metric not in METRICS.values():
+            return
+        scales = network.scales(np.zeros(network.n_parameters))
+        for rows in map(self._rows_held_out, self.jobs):
+            cost = self._cost(self._targets(rows), scales)
+            if len(rows) and math.isnan(cost(np.zeros((len(rows), network.n_logits)))):
+                raise InputError(
+                    f"The metric {metric.name!r} has no value on the {len(rows)} rows that say which epoch "
+                    "is the best, such as an area under the curve where all are of one class: give more "
+                    "rows, another eval_set or another metric."
+                )
+
+    def _rows_held_out(self, job: Job) -> Rows:
+        """Return the numbers of the rows that say when a job's training stops, of the fit or the eval_set."""
+        if self.eval_set is not None:
+            return np.arange(len(self.eval_set.X))
+        return np.arange(0) if job.part.held_out is None else job.part.held_out
 
     def _one_by_one(self, begin: float, n_threads: int) -> list[Trained | None]:
         found: list[Trained | None] = [None] * len(self.jobs)
@@ -244,18 +274,16 @@ class Plan:
     def held_out(self, trained: Sequence[Trained]) -> HeldOut | None:
         """Return the rows that members held out, with what these say; None where there are none."""
         source = self.data if self.eval_set is None else self.eval_set
-        whole = np.arange(len(source.X))
-        parts = [whole if self.eval_set is not None else job.part.held_out for job, _ in trained]
-        given = [(part, one) for part, one in zip(parts, trained, strict=True) if part is not None]
+        parts = [np.sort(self._rows_held_out(job)) for job, _ in trained]
+        given = [(part, one) for part, one in zip(parts, trained, strict=True) if len(part)]
         if not given:
             return None
         numbers = reduce(np.union1d, [part for part, _ in given])
         data = self._targets(numbers)
         views = []
         for part, (job, member) in given:
-            rows = np.searchsorted(numbers, np.sort(part))
-            seen = source.X[np.sort(part)]
-            logits = member.logits(seen, self.settings.engine, self.settings.n_threads)
+            rows = np.searchsorted(numbers, part)
+            logits = member.logits(source.X[part], self.settings.engine, self.settings.n_threads)
             moved = logits if data.offset is None else logits + data.offset[rows]
             views.append(View(rows, moved, member, job.kind))
         return HeldOut(numbers, data, views)
@@ -281,7 +309,8 @@ class Plan:
             return list(trained)
         data = self._targets(rows)
         logits = [held_out.logits[np.isin(held_out.numbers, rows)] for held_out in found]
-        it, cost = Together(self.likelihood, np.mean(logits, axis=0)), self._cost(data, trained)
+        scales = np.mean([member.network.scales(member.theta) for _, member in trained], axis=0)
+        it, cost = Together(self.likelihood, np.mean(logits, axis=0)), self._cost(data, scales)
         counts = greedy_counts(lambda mean: cost(it.back(mean)), [it.averaged(one) for one in logits])
         weight = {
             number: count / len(members)
@@ -293,10 +322,9 @@ class Plan:
             if weight[one.job.kind]
         ]
 
-    def _cost(self, data: Data, trained: Sequence[Trained]) -> Callable[[Array], float]:
+    def _cost(self, data: Data, scales: Array) -> Callable[[Array], float]:
         """Return the function from logits, offsets included, to the metric or the loss: less is better."""
         likelihood = self.likelihood
-        scales = np.mean([member.network.scales(member.theta) for _, member in trained], axis=0)
         y = likelihood.prepare(data.y, len(data.y))
 
         def cost(logits: Array) -> float:
