@@ -4,6 +4,7 @@ import inspect
 import pickle
 import re
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -260,6 +261,22 @@ def test_a_network_for_the_hand():
     np.testing.assert_array_equal(model.network_.forward(model.theta_, X)[:, 0], model.predict(X))
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.partial_fit(X, y).theta_, model.partial_fit(X, y).theta_)
+
+
+@CONVERGENCE
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_a_model_mapped_from_a_file_goes_on_and_leaves_the_file_alone(solver, tmp_path):
+    _, X, y, _ = TASKS["number"]
+    settings = {"hidden_layer_sizes": (5,), "solver": solver, "warm_start": True, "max_iter": 3}
+    model, file = MLPRegressor(**settings, random_state=0).fit(X, y), tmp_path / "model.joblib"
+    joblib.dump(model, file)
+    before, mapped = file.read_bytes(), joblib.load(file, mmap_mode="r")
+    assert not mapped.theta_.flags.writeable
+    np.testing.assert_array_equal(mapped.predict(X), model.predict(X))
+    for call in ["fit"] if solver == "lbfgs" else ["partial_fit", "fit", "partial_fit"]:
+        getattr(mapped, call)(X, y)
+        np.testing.assert_array_equal(mapped.theta_, getattr(model, call)(X, y).theta_)
+    assert file.read_bytes() == before
 
 
 @CONVERGENCE

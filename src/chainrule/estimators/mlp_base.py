@@ -27,7 +27,7 @@ from chainrule.engine import RowPredictor
 from chainrule.errors import DivergenceError, InputError
 from chainrule.estimators.mlp_predictive import Predictive
 from chainrule.estimators.mlp_solvers import STOCHASTIC, Solvers
-from chainrule.estimators.mlp_theta import drawn, given, layer_arrays
+from chainrule.estimators.mlp_theta import drawn, given, layer_arrays, writeable
 from chainrule.estimators.mlp_watch import Validation, set_aside
 from chainrule.estimators.moved import Moved
 from chainrule.likelihoods import Likelihood
@@ -368,6 +368,7 @@ class MultilayerPerceptron(Predictive, Solvers, ABC):
                 f"The fit cannot go on: the parameters ask for {network}, but there is {self.network_}. "
                 "Set warm_start=False and call fit to start again."
             )
+        self.theta_ = writeable(self.theta_)
         rows, validation = np.arange(len(y)), None
         if eval_set is not None:
             validation = self._read_eval_set(eval_set, factors, moved)

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from chainrule.engine import Descent
 from chainrule.errors import DivergenceError, InputError
 from chainrule.estimators.base import NetworkEstimator
+from chainrule.estimators.mlp_theta import writeable
 from chainrule.estimators.mlp_watch import LossReport, Validation, Watch
 from chainrule.optimization import SGD, AdamW, Optimizer, Penalty, Schedule
 from chainrule.training import History
@@ -253,6 +254,7 @@ class Solvers(NetworkEstimator):
             self._rate = self._pace.first
             self._descent = Descent(self.theta_, self._optimizer(), dropout_seed=int(seed))
         self._descent.theta, self._descent.clip_norm = self.theta_, self.clip_norm
+        self._descent.state = tuple(map(writeable, self._descent.state))
         self._descent.penalty = Penalty(self.alpha, of_sum=True)
 
     def _optimizer(self) -> Optimizer:

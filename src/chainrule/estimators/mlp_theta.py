@@ -61,6 +61,11 @@ def given(network: Network, arrays: Mapping[str, Any], dtype: np.dtype[Any]) -> 
     return theta.astype(dtype, copy=False)
 
 
+def writeable(array: Array) -> Array:
+    """Return the array, or a copy of one that cannot be changed, as joblib maps it from a file."""
+    return np.require(array, requirements="W")
+
+
 def _without_weights(network: Network) -> Array:
     """Return θ in float64 that is 0 but for learned numbers of the likelihood, which begin where it says."""
     theta = np.zeros(network.n_parameters)
