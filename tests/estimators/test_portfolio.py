@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -265,3 +266,24 @@ def test_weights_are_found_on_the_rows_that_were_not_learned(homes, several, mon
     model.set_params(validation_fraction=0).fit(homes.table, homes.targets["number"])
     assert model.n_members_ == 4  # nothing says what they are worth
     assert {m.weight for m in model.members_} == {1.0}
+
+
+def test_the_documentation_has_the_numbers_of_the_recipe():
+    presets = [recipes.PORTFOLIOS[preset] for preset in ("fast", "default", "best")]
+
+    def members(portfolio):
+        return sum(recipe.n_members for recipe in portfolio if not recipe.codes)
+
+    few, many = ([members(sizes[size]) for sizes in presets] for size in (0, 1))
+    (fast, epochs, best), (fast_many, epochs_many, best_many) = (
+        [sizes[size][0].epochs for sizes in presets] for size in (0, 1)
+    )
+    text = " ".join(TabularClassifier.__doc__.split())
+    from_many = f"from {recipes.MANY_ROWS:,} rows on"
+    assert "{}, {} or {} members, ".format(*few) + from_many + " {}, {} or {}.".format(*many) in text
+    assert best == epochs
+    assert f'None: {epochs}, of "fast" {fast}; {from_many} {epochs_many}, of "fast" {fast_many}, ' in text
+    assert f'of "best" {best_many}; fewer' in text
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "tables.md").read_text(encoding="utf-8")
+    for preset, *numbers in zip(("fast", "default", "best"), few, many, strict=True):
+        assert f'| `"{preset}"` | {numbers[0]} | {numbers[1]} |' in page
