@@ -100,7 +100,6 @@ VARIANTS: Mapping[str, Variant] = {
     "fast_no_scale": Variant("scale of the inputs (N27): none", "fast", each(input_scale=0.0)),
     "fast_no_smoothing": Variant("label smoothing: none", "fast", each(label_smoothing=0.0)),
     "fast_no_dropout": Variant("dropout: none", "fast", each(dropout=0.0)),
-    "fast_no_decay": Variant("weight decay: none", "fast", each(weight_decay=0.0)),
     "fast_beta_2": Variant("β₂ = 0.95: 0.999", "fast", each(beta_2=0.999)),
     "fast_relu": Variant("SiLU: ReLU", "fast", each(activation="relu")),
     "fast_constant_rate": Variant("one-cycle schedule: a constant rate", "fast", prepare=keep_the_rate),
@@ -112,7 +111,6 @@ VARIANTS: Mapping[str, Variant] = {
     "default_no_scale": Variant("scale of the inputs (N27): none", "default", each(input_scale=0.0)),
     "default_no_smoothing": Variant("label smoothing: none", "default", each(label_smoothing=0.0)),
     "default_no_dropout": Variant("dropout: none", "default", each(dropout=0.0)),
-    "default_no_decay": Variant("weight decay: none", "default", each(weight_decay=0.0)),
     "default_beta_2": Variant("β₂ = 0.95: 0.999", "default", each(beta_2=0.999)),
     "default_alike": Variant("greedy weights: all alike", "default", prepare=weigh_alike),
 }

@@ -20,7 +20,6 @@ CHANGED = {
     "no_scale": ("input_scale", 0.0),
     "no_smoothing": ("label_smoothing", 0.0),
     "no_dropout": ("dropout", 0.0),
-    "no_decay": ("weight_decay", 0.0),
     "beta_2": ("beta_2", 0.999),
     "relu": ("activation", "relu"),
 }

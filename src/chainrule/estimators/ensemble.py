@@ -35,7 +35,7 @@ from chainrule.estimators.steps import Entry, Steps, read_steps
 from chainrule.estimators.together import Member, Together, View
 from chainrule.likelihoods import Bernoulli, Categorical, Likelihood
 from chainrule.network import Network
-from chainrule.optimization import LBFGS, AdamW, OneCycle, Penalty
+from chainrule.optimization import LBFGS, Adam, OneCycle, Penalty
 from chainrule.tables import TableEncoder
 from chainrule.training import METRICS, History, Metric, Training
 
@@ -212,11 +212,7 @@ class EnsembleEstimator(NetworkEstimator):
             }
         epochs = self.epochs or recipe.epochs_for(n_rows)
         return {
-            "optimizer": AdamW(
-                self.learning_rate or recipe.learning_rate,
-                beta_2=recipe.beta_2,
-                weight_decay=recipe.weight_decay,
-            ),
+            "optimizer": Adam(self.learning_rate or recipe.learning_rate, beta_2=recipe.beta_2),
             "schedule": OneCycle(),
             "epochs": epochs,
             "patience": max(10, epochs // 3),

@@ -42,9 +42,7 @@ class Recipe:
     learning_rate : float, default 0.0045
         The highest rate of the schedule.
     beta_2 : float, default 0.95
-        How slowly AdamW's second moment forgets: with few steps it must be quick.
-    weight_decay : float, default 0.1
-        AdamW's.
+        How slowly Adam's second moment forgets: with few steps it must be quick.
     label_smoothing : float, default 0.05
         That of classes, while training; what says when to stop is the log-loss of the classes as they are.
     validation_fraction : float, default 0.125
@@ -61,7 +59,6 @@ class Recipe:
     input_scale: float = 0.0
     learning_rate: float = 4.5e-3
     beta_2: float = 0.95
-    weight_decay: float = 0.1
     label_smoothing: float = 0.05
     validation_fraction: float = 0.125
 
