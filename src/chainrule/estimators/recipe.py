@@ -91,7 +91,7 @@ def _kinds(recipe: Recipe) -> Portfolio:
 
 # preset → the portfolio for few rows, and for many
 PORTFOLIOS: dict[Preset, tuple[Portfolio, Portfolio]] = {
-    "fast": (_few(2, epochs=25), _many(1, epochs=17)),
+    "fast": (_few(2, epochs=30), _many(1, epochs=20)),
     "default": (_few(8, epochs=60), _many(2, epochs=36)),
     "best": (_few(16, epochs=60), _many(8, epochs=40)),
 }
