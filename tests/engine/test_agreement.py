@@ -16,16 +16,19 @@ from chainrule.optimization import SGD, Adam, AdamW, Penalty
 DTYPES = ("float64", "float32")
 THREADS = (1, 2, 4)
 NEAR = {"float64": 1e-12, "float32": 1e-5}  # of the largest entry
+# The same multiple of ε for both: among thousands of drawn cases there are residuals of single rows, and
+# sums over outputs, that nearly cancel.
+NEAR_OF_ANY = {"float64": 1e-12, "float32": 5e-4}
 
 # the canonical four, and two with learned numbers at the end of θ
 SOME_CASES = ["normal", "bernoulli", "categorical", "poisson", "gamma/learned", "ordinal"]
 
 
-def assert_near(ours, reference, dtype, what):
+def assert_near(ours, reference, dtype, what, near=NEAR):
     ours, reference = np.asarray(ours), np.asarray(reference)
     assert ours.shape == reference.shape
     error = np.abs(ours - reference).max() / np.abs(reference).max()
-    assert error <= NEAR[dtype], f"{what}: {error:.1e} in {dtype}"
+    assert error <= near[dtype], f"{what}: {error:.1e} in {dtype}"
 
 
 def everything(engine, problem, penalty=Penalty(), dropout_seed=None):
@@ -143,7 +146,7 @@ def test_the_engines_agree_at_any_size(
     engine = NativeEngine(network.architecture, network.likelihood, n_threads, instruction_set)
     reference = everything(network.engine("reference"), problem, dropout_seed=5)
     for what, values in everything(engine, problem.astype(dtype), dropout_seed=5).items():
-        assert_near(values, reference[what], dtype, what)
+        assert_near(values, reference[what], dtype, what, NEAR_OF_ANY)
 
 
 # Around the lengths at which the native engine cuts sums (256 inputs, 512 rows, 48 rows of a thread).

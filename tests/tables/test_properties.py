@@ -2,13 +2,15 @@
 
 import datetime
 import json
+import re
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from chainrule.errors import InputError
 from chainrule.tables import TableEncoder
+from chainrule.tables.text import numbers_in
 
 CELLS = {
     "float": st.floats(),
@@ -59,6 +61,15 @@ def test_every_table(drawn, random, n_ramps):
     assert X.shape == (len(rows), encoder.n_inputs)
     assert len(encoder.columns) == len(rows[0])
     assert X.flags.c_contiguous
+    # of text that was numbers by chance, other rows may have words: an error, which names one of them
+    try:
+        encoder.transform(others)
+    except InputError as error:
+        named = re.search(r"Column 'x(\d)' holds text \((.*) in row (\d)\), but at fit it held", str(error))
+        cell = others[int(named[3])][int(named[1])]
+        assert repr(cell) == named[2]
+        assert numbers_in([cell]) is None
+        reject()
     # finite and bounded, also where categories were never seen
     for table in (rows, others):
         for dtype in ("float32", "float64"):
