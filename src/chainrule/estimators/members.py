@@ -162,8 +162,8 @@ class Plan:
         InputError
             Where the metric has no value on the rows that a member holds out.
         """
-        self._check_metric()
         begin = time.monotonic() if begin is None else begin
+        self._check_metric()
         n_threads = usable_threads(self.settings.n_threads)
         n_workers = min(len(self.jobs), n_threads)
         if n_workers == 1:
@@ -176,7 +176,10 @@ class Plan:
         if metric is None or metric not in METRICS.values():
             return
         scales = network.scales(np.zeros(network.n_parameters))
-        for rows in map(self._rows_held_out, self.jobs):
+        # the kinds hold the same rows out, and an eval_set is that of all members
+        jobs = [job for job in self.jobs if job.kind == self.jobs[0].kind]
+        for job in jobs if self.eval_set is None else jobs[:1]:
+            rows = self._rows_held_out(job)
             cost = self._cost(self._targets(rows), scales)
             if len(rows) and math.isnan(cost(np.zeros((len(rows), network.n_logits)))):
                 raise InputError(

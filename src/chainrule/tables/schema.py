@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from chainrule.errors import InputError
-from chainrule.tables.text import NUMBER, dates_in, is_missing, numbers_in
+from chainrule.tables.text import dates_in, numbers_in
 
 Content = Literal["number", "boolean", "text", "datetime", "nothing"]
 Kind = Literal["number", "boolean", "category", "datetime", "dropped"]
@@ -129,11 +129,7 @@ class Values:
         """Return a cell that is there and its row, of text one that is neither number nor "" or "NA"."""
         cells = self.cells if isinstance(self.cells, list) else self.cells.astype(object).tolist()
         present = [(row, cell) for row, cell in enumerate(cells) if not _is_missing(cell)]
-        words = (
-            (row, cell)
-            for row, cell in present
-            if not NUMBER.fullmatch(str(cell)) and not is_missing(str(cell))
-        )
+        words = ((row, cell) for row, cell in present if numbers_in([str(cell)]) is None)
         row, cell = next(words, present[0]) if self.content == "text" else present[0]
         return f"{repr(cell) if self.content == 'text' else cell} in row {row}"
 
